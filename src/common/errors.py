@@ -1,0 +1,122 @@
+"""The errors of iac-ci.
+
+    IacCiError
+    ├── ConfigError              the environment of a handler is incomplete (lists every problem)
+    ├── JobRefused               the request is no job we can run (lists every problem) -> 400
+    ├── Unauthenticated          no valid signature -> 401
+    ├── RunConflict              the run_id belongs to another job -> 409
+    ├── BodyTooLarge             -> 413
+    ├── NotConfigured            no webhook secret is set: fail closed -> 503
+    ├── PackagingError           code or secrets of orders could not be had (lists every problem)
+    ├── IllegalTransition        a status change that the table does not know
+    ├── Conflict                 a conditional write lost against another writer
+    │   ├── LockHeld             the run's lock belongs to another holder
+    │   └── LeaseLost            our lease was stolen: stop at once
+    └── ServiceError             a call to a platform service did not work
+        ├── Transient            throttling, 5xx, timeouts: try again later
+        └── Permanent            trying again cannot help
+
+Messages say what was being done and to which id ("fetching bundle of run-1:0003").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from src.common.records import Lock
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where (`orders[2].timeout`) and what."""
+
+    path: str
+    message: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the JSON shape `{"path", "message"}`."""
+        return {"path": self.path, "message": self.message}
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class IacCiError(Exception):
+    """Base of everything that iac-ci raises on purpose."""
+
+
+class _Problems(IacCiError):
+    summary = "invalid"
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"{self.summary}: " + "; ".join(str(problem) for problem in self.problems))
+
+
+class ConfigError(_Problems):
+    """The environment lacks or garbles settings; `problems` names each variable."""
+
+    summary = "configuration"
+
+
+class JobRefused(_Problems):
+    """The request is not a job that can run; `problems` holds every reason."""
+
+    summary = "job refused"
+
+
+class PackagingError(_Problems):
+    """Code or secrets of orders could not be had; `problems` holds every reason."""
+
+    summary = "packaging"
+
+
+class Unauthenticated(IacCiError):
+    """The request carries no proof of who sent it."""
+
+
+class RunConflict(IacCiError):
+    """The run_id is taken by another job."""
+
+
+class BodyTooLarge(IacCiError):
+    """The request body is over the limit."""
+
+
+class NotConfigured(IacCiError):
+    """The webhook secret is not set, so nothing can be accepted."""
+
+
+class IllegalTransition(IacCiError):
+    """A status change that the transition table does not know."""
+
+
+class Conflict(IacCiError):
+    """A conditional write lost: somebody else wrote first."""
+
+
+class LockHeld(Conflict):
+    """The lock of a run is held; `lock` is the holder's record."""
+
+    def __init__(self, lock: Lock) -> None:
+        self.lock = lock
+        super().__init__(f"lock of {lock.run_id} is held by {lock.owner} until {lock.lease}")
+
+
+class LeaseLost(Conflict):
+    """The lease ran out and another took the lock; all further action must end."""
+
+
+class ServiceError(IacCiError):
+    """A call to a platform service did not work."""
+
+
+class Transient(ServiceError):
+    """Trying again later may help (throttling, 5xx, timeouts)."""
+
+
+class Permanent(ServiceError):
+    """Trying again cannot help (denied, unknown resource, invalid parameters)."""

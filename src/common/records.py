@@ -1,0 +1,308 @@
+"""The records that cross process boundaries: rows of the tables, JSON objects in the buckets.
+
+Frozen values with a plain-`dict` form (`to_item`, `from_item`): strings, ints, bools, lists, maps.
+How a table or bucket stores that form is the adapters' business. Times are epoch milliseconds unless
+a name says otherwise; `ttl` is epoch seconds, as DynamoDB wants it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+from src.common.status import ACTIVE, JobStatus, OrderStatus
+
+VERSION: Final = 1  # of rows and payloads; a reader refuses what is newer than itself
+
+
+
+class _Record:
+    """Plain-dict form of a frozen dataclass: absent means None, tuples are lists."""
+
+    __slots__ = ()
+
+    def to_item(self) -> dict[str, Any]:
+        item: dict[str, Any] = {}
+        for spec in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, spec.name)
+            if value is not None:
+                item[spec.name] = _plain(value)
+        return item
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> Self:
+        names = _field_names(cls)
+        return cls(**{name: item[name] for name in names if name in item})
+
+
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def _field_names(cls: type) -> tuple[str, ...]:
+    if cls not in _NAMES:
+        _NAMES[cls] = tuple(spec.name for spec in dataclasses.fields(cls))
+    return _NAMES[cls]
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case bool() | int():
+            return value
+        case str():
+            return str(value)
+        case tuple() | list():
+            return [_plain(entry) for entry in value]
+        case Mapping():
+            return {str(key): _plain(entry) for key, entry in value.items()}
+        case _:
+            return value
+
+
+def _empty_counts() -> Mapping[str, int]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(_Record):
+    """The run item (`pk` = `<run_id>`): identity, deadlines and counters, never a list of its orders.
+
+    Written once by accepting, from then on only by the holder of the run's lock: every such write is
+    conditional on `rev` and raises it by one, so a holder whose lease was stolen can change nothing.
+    """
+
+    run_id: str
+    trace_id: str
+    flow_id: str
+    username: str
+    digest: str  # sha256 of the job; the request lies under this name
+    created_at: int
+    package_by: int  # deadline of packaging
+    end_by: int  # deadline of the run
+    ttl: int
+    total: int
+    done_endpt: str
+    pr_search_tag: str
+    max_parallel: int | None = None
+    status: JobStatus = JobStatus.RUNNING
+    counts: Mapping[str, int] = field(default_factory=_empty_counts)  # by order status, zeros left out
+    unmet: int = 0  # ended orders that had to succeed and did not
+    ready: str = "0"  # hex bitmap: bit n is set when order n may start and nobody claimed it
+    dispatching: tuple[str, ...] = ()  # claimed, hand-over not confirmed: every round repeats these
+    untold: tuple[tuple[str, int], ...] = ()  # ended; dependents from that offset on not yet told
+    closing: JobStatus | None = None  # why nothing may start any more
+    reason: str | None = None  # why the run did not succeed, where no order says it
+    seen_at: int | None = None  # the orchestrator came and started the run's watchdog
+    packaged_at: int | None = None
+    finished_at: int | None = None
+    version: int = VERSION
+    rev: int = 0
+    rev_by: str = ""  # token of the write that made this revision: recognises a write whose reply was lost
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", JobStatus(self.status))
+        object.__setattr__(self, "dispatching", tuple(self.dispatching))
+        object.__setattr__(self, "untold", tuple((num, int(at)) for num, at in self.untold))
+        if self.closing is not None:
+            object.__setattr__(self, "closing", JobStatus(self.closing))
+
+    def count(self, *statuses: OrderStatus) -> int:
+        """Return how many orders stand in one of `statuses`."""
+        return sum(self.counts.get(status, 0) for status in statuses)
+
+    @property
+    def active(self) -> int:
+        """How many orders are claimed or running."""
+        return self.count(*ACTIVE)
+
+    @property
+    def open(self) -> int:
+        """How many orders have not ended."""
+        return self.count(OrderStatus.QUEUED, *ACTIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order(_Record):
+    """An order's row (`pk` = `<run_id>:<num>`): put if absent by packaging, then the orchestrator's."""
+
+    run_id: str
+    num: str
+    name: str
+    timeout: int  # seconds, wall clock of the commands from the worker's claim
+    start_window: int  # seconds from dispatch within which a worker must claim
+    url_lifetime: int  # seconds, of the presigned result URL
+    ttl: int
+    must_succeed: bool = True
+    use_lambda: bool = True
+    identity: str  # age secret key that opens this order's bundle and nothing else
+    dependents: tuple[str, ...] = ()  # order numbers
+    open: int = 0  # dependencies that have not yet let this order go
+    queue_id: str | None = None
+    status: OrderStatus = OrderStatus.QUEUED
+    token: str | None = None  # of the claim: names the hand-over
+    dispatched_at: int | None = None
+    start_by: int | None = None  # no worker may claim after this
+    end_by: int | None = None  # no command may run after this, whenever it was claimed
+    started_at: int | None = None
+    finished_at: int | None = None
+    exit_code: int | None = None
+    reason: str | None = None  # why it was skipped, or ended without its commands saying so
+    version: int = VERSION
+    rev: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", OrderStatus(self.status))
+        object.__setattr__(self, "dependents", tuple(self.dependents))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packaging(_Record):
+    """The row of packaging (`pk` = `<run_id>:0000`): put once, so that two packagers agree.
+
+    `commits` pins each `<repository> <ref>` to one commit; `identity` opens `0000/vcs.age`.
+    """
+
+    run_id: str
+    identity: str
+    ttl: int
+    commits: Mapping[str, str] = field(default_factory=_empty_counts)  # type: ignore[assignment]
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency(_Record):
+    """Remembers an accepted request (`pk` = `idem:<digest>` in the events table) until `expires_at`."""
+
+    digest: str
+    run_id: str
+    trace_id: str
+    expires_at: int  # a condition of the write, never DynamoDB's TTL
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(_Record):
+    """One line of a run's story (`pk` = trace_id, `sk` = `<order_name>:<epoch>:<event>`)."""
+
+    trace_id: str
+    run_id: str
+    order_name: str
+    epoch: int
+    event: str  # past tense: accepted, claimed, handed_over, succeeded, ...
+    status: str
+    ttl: int
+    message: str | None = None
+
+    @property
+    def sk(self) -> str:
+        """The sort key."""
+        return f"{self.order_name}:{self.epoch}:{self.event}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock(_Record):
+    """The lock of a run (`pk` = `lock:<run_id>`), with the marks of events that wait for a holder."""
+
+    run_id: str
+    trace_id: str
+    flow_id: str
+    ttl: int
+    wake: int = 0  # raised by every mark
+    pending: frozenset[str] = frozenset()  # marks whose effect is not yet written
+    owner: str | None = None
+    lease: int = 0  # until when the owner holds it
+    completed: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pending", frozenset(self.pending))
+
+    def held(self, now: int) -> bool:
+        """Return whether somebody's lease is running at `now`."""
+        return self.owner is not None and now < self.lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(_Record):
+    """`claim.json`: who may start, or has ended, an order. Created once, never changed.
+
+    `by` is `worker`, `watchdog` or `orchestrator`; `end_by` is when a worker's commands must have ended.
+    """
+
+    by: str
+    nonce: str
+    claimed_at: int
+    end_by: int
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result(_Record):
+    """`result.json` of an order, or of packaging. Created once: the first writer wins."""
+
+    status: OrderStatus
+    exit_code: int | None = None
+    log: str = ""
+    log_truncated: bool = False
+    started_at: int | None = None
+    finished_at: int | None = None
+    reason: str | None = None  # why it ended without its commands saying so
+    problems: tuple[Mapping[str, str], ...] = ()  # of packaging: {"path", "message"} each
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", OrderStatus(self.status))
+        object.__setattr__(self, "problems", tuple(self.problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch(_Record):
+    """What a worker is handed: the Lambda's event, or the build's `IAC_CI_PAYLOAD` as JSON.
+
+    Holds the identity of this one order's bundle and no other secret. `start_by` and `end_by` are
+    absolute; the commands' own deadline is the claim's time plus `timeout`, at most `end_by`.
+    """
+
+    run_id: str
+    trace_id: str
+    num: str
+    name: str
+    token: str
+    identity: str
+    bundle_key: str
+    stop_key: str
+    claim_url: str
+    result_url: str
+    start_by: int
+    end_by: int
+    timeout: int
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchdogInput(_Record):
+    """Input of a watchdog execution, made from the row alone so that repeating it changes nothing.
+
+    For an order, `start_by` and `end_by` are the row's. For the run itself (`num` `0000`) they are the
+    deadlines of packaging and of the job.
+    """
+
+    run_id: str
+    num: str
+    start_by: int
+    end_by: int
+    done: bool = False
+    poked_at: int | None = None
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One atomic step of a run: the run item, changed rows and the events that tell of it.
+
+    Written in one transaction, conditional on `run.rev - 1` (and each row's `rev - 1`) being stored.
+    """
+
+    run: Run
+    orders: tuple[Order, ...] = ()
+    events: tuple[Event, ...] = ()
