@@ -8,6 +8,7 @@
     ├── BodyTooLarge             -> 413
     ├── NotConfigured            no webhook secret is set: fail closed -> 503
     ├── PackagingError           code or secrets of orders could not be had (lists every problem)
+    ├── BundleError              a bundle or a zip of code is corrupt, hostile or too large
     ├── IllegalTransition        a status change that the table does not know
     ├── Conflict                 a conditional write lost against another writer
     │   ├── LockHeld             the run's lock belongs to another holder
@@ -88,6 +89,10 @@ class BodyTooLarge(IacCiError):
 
 class NotConfigured(IacCiError):
     """The webhook secret is not set, so nothing can be accepted."""
+
+
+class BundleError(IacCiError):
+    """A bundle or a zip of code is corrupt, hostile or too large."""
 
 
 class IllegalTransition(IacCiError):

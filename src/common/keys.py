@@ -11,7 +11,7 @@ import uuid
 from typing import Final
 
 RUN_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
-TRACE_ID: Final = re.compile(r"[0-9a-f]{8,64}")
+TRACE_ID: Final = re.compile(r"[0-9A-Fa-f]{8,64}")
 ORDER_NAME: Final = re.compile(r"(?!_)[A-Za-z0-9._-]{1,80}")
 ORDER_NUM: Final = re.compile(r"[0-9]{4}")
 
@@ -22,6 +22,8 @@ PACKAGING: Final = "0000"  # the order number of packaging and of the run's own 
 ACCEPTED: Final = "accepted"
 POKE: Final = "poke"
 CANCEL: Final = "cancel"
+
+PACKAGE_RUN: Final = "package_run"  # the one key of the event by which process_webhook invokes itself
 
 CALLBACKS: Final = "tmp/callbacks/runs/"
 EXEC: Final = "tmp/exec/"

@@ -136,6 +136,9 @@ class ObjectStore(Protocol):
     def presign_put_new(self, key: str, expires_s: int) -> str:
         """Return a URL that creates the key (`If-None-Match: *` is signed) for `expires_s` seconds."""
 
+    def presign_get(self, key: str, expires_s: int) -> str:
+        """Return a URL that reads the key for `expires_s` seconds."""
+
 
 class CodeStore(Protocol):
     """Buckets that jobs name as sources of code."""
@@ -214,4 +217,10 @@ class Uploads(Protocol):
         """PUT with `If-None-Match: *`; return the HTTP status (200 created, 412 exists, 403 expired).
 
         Retries 409, 429 and 5xx a few times; raises Transient when no answer came.
+        """
+
+    def get(self, url: str) -> bytes | None:
+        """GET the object; None when it is missing or the URL expired (403 and 404 alike).
+
+        Retries 429 and 5xx a few times; raises Transient when no answer came.
         """

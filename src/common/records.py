@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+from src.common.codec import decode
 from src.common.status import ACTIVE, JobStatus, OrderStatus
 
 VERSION: Final = 1  # of rows and payloads; a reader refuses what is newer than itself
@@ -167,15 +168,20 @@ class Packaging(_Record):
     run_id: str
     identity: str
     ttl: int
-    commits: Mapping[str, str] = field(default_factory=_empty_counts)  # type: ignore[assignment]
+    commits: Mapping[str, str] = field(default_factory=dict)
     version: int = VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idempotency(_Record):
-    """Remembers an accepted request (`pk` = `idem:<digest>` in the events table) until `expires_at`."""
+    """Remembers an accepted request (`pk` = `idem:<digest>` in the events table) until `expires_at`.
+
+    The digest is of the `run_id` where the request carries one (so that another job under it is found
+    out), else of the whole body.
+    """
 
     digest: str
+    job_digest: str
     run_id: str
     trace_id: str
     expires_at: int  # a condition of the write, never DynamoDB's TTL
@@ -228,6 +234,8 @@ class Claim(_Record):
     """`claim.json`: who may start, or has ended, an order. Created once, never changed.
 
     `by` is `worker`, `watchdog` or `orchestrator`; `end_by` is when a worker's commands must have ended.
+    One that ends the order from outside says how (`status`, `reason`), so that anybody can finish what
+    it began if it dies before it wrote the result.
     """
 
     by: str
@@ -235,6 +243,20 @@ class Claim(_Record):
     claimed_at: int
     end_by: int
     request_id: str | None = None
+    status: OrderStatus | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.status is not None:
+            object.__setattr__(self, "status", OrderStatus(self.status))
+
+
+def read_claim(body: bytes, end_by: int) -> Claim:
+    """Return the claim in `body`; one that cannot be read is a worker's that must end by `end_by`."""
+    try:
+        return Claim.from_item(decode(body))
+    except (ValueError, TypeError):
+        return Claim(by="worker", nonce="", claimed_at=end_by, end_by=end_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +294,7 @@ class Dispatch(_Record):
     bundle_key: str
     stop_key: str
     claim_url: str
+    claim_read_url: str  # who won the claim: the answer to a 412
     result_url: str
     start_by: int
     end_by: int
@@ -283,14 +306,16 @@ class Dispatch(_Record):
 class WatchdogInput(_Record):
     """Input of a watchdog execution, made from the row alone so that repeating it changes nothing.
 
-    For an order, `start_by` and `end_by` are the row's. For the run itself (`num` `0000`) they are the
-    deadlines of packaging and of the job.
+    For an order, `start_by` and `end_by` are the row's and `due_at` is the earliest time at which its
+    commands can be overdue. For the run itself (`num` `0000`), `start_by` and `end_by` are the deadlines
+    of packaging and of the job.
     """
 
     run_id: str
     num: str
     start_by: int
     end_by: int
+    due_at: int
     done: bool = False
     poked_at: int | None = None
     version: int = VERSION

@@ -1,0 +1,109 @@
+"""What every test run keeps to: layers, isolation, and a last line that hides nothing.
+
+Each test belongs to exactly one layer (unit, plan, integration), said by a marker and enforced at
+collection; layers run in that order. No test sees the caller's AWS configuration or reaches beyond
+this machine. A run ends with one line that lists what did not run and why; with `--strict-layers` or
+`STRICT=1` such a gap fails the run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Generator
+from typing import Any, Final
+
+import pytest
+
+LAYERS: Final = ("unit", "plan", "integration")
+THIS_MACHINE: Final = ["127.0.0.1", "::1", "localhost"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--strict-layers",
+        action="store_true",
+        default=os.environ.get("STRICT") == "1",
+        help="fail the run when a test was skipped (default: set by STRICT=1)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "IAC_CI_"))]:
+        del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    _no_deadlines()
+
+
+def _no_deadlines() -> None:
+    """Hypothesis shall judge behaviour; a busy machine is no counterexample."""
+    import hypothesis
+
+    hypothesis.settings.register_profile("iac-ci", deadline=None, print_blob=True)
+    hypothesis.settings.load_profile("iac-ci")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Make a test without exactly one layer an error of collection."""
+    report = yield
+    items = [node for node in report.result or () if isinstance(node, pytest.Item)]
+    found = {item.nodeid: _layers(item) for item in items}
+    if wrong := {nodeid: layers for nodeid, layers in found.items() if len(layers) != 1}:
+        report.outcome = "failed"
+        report.longrepr = f"each test has exactly one layer of {', '.join(LAYERS)}:\n" + "\n".join(
+            f"  {nodeid}: {', '.join(layers) or 'none'}" for nodeid, layers in wrong.items()
+        )
+        report.result = []
+    return report
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly has shuffled
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LAYERS.index(*_layers(item)))
+    for item in items:
+        if "unit" in _layers(item):
+            item.add_marker(pytest.mark.disable_socket)
+        else:
+            item.add_marker(pytest.mark.allow_hosts(THIS_MACHINE))
+
+
+def _layers(item: pytest.Item) -> list[str]:
+    return [layer for layer in LAYERS if item.get_closest_marker(layer)]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around the terminal's own last words
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    result = yield
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    is_worker = hasattr(session.config, "workerinput")
+    if reporter is None or is_worker or session.config.option.collectonly:
+        return result
+    gaps = _gaps(reporter.stats.get("skipped", []))
+    strict = bool(gaps) and session.config.getoption("--strict-layers")
+    if strict and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    line = "not run: " + (", ".join(gaps) or "nothing") + (" (strict: a failure)" if strict else "")
+    reporter.ensure_newline()
+    reporter.write_line(line, red=strict, yellow=bool(gaps) and not strict)
+    return result
+
+
+def _gaps(reports: list[Any]) -> list[str]:
+    """Group skips by layer and reason: `2 plan (no terraform)`."""
+    unique = {(report.nodeid, _reason(report)): _layer(report) for report in reports}
+    counted = Counter((layer, reason) for (_, reason), layer in unique.items())
+    return [f"{count} {layer} ({reason})" for (layer, reason), count in sorted(counted.items())]
+
+
+def _reason(report: Any) -> str:
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ") or "no reason given"
+
+
+def _layer(report: Any) -> str:
+    """A test's layer is its marker; a module that was skipped whole is known by its folder."""
+    keywords = getattr(report, "keywords", {})
+    folders = report.nodeid.split("/")
+    return next((layer for layer in LAYERS if layer in keywords or layer in folders), "test")

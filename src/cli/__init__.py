@@ -1,0 +1,1 @@
+"""The command line: reads files, shows runs. Decides nothing about jobs."""

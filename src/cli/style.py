@@ -1,0 +1,38 @@
+"""How statuses look: one colour and one sign each, with a plain sign where Unicode cannot be had."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from src.common.status import JobStatus, OrderStatus
+
+COLOUR: Final[dict[str, str]] = {
+    OrderStatus.QUEUED: "dim",
+    OrderStatus.DISPATCHING: "cyan",
+    OrderStatus.RUNNING: "cyan",
+    OrderStatus.SUCCEEDED: "green",
+    OrderStatus.FAILED: "red",
+    OrderStatus.TIMED_OUT: "magenta",
+    OrderStatus.CANCELLED: "yellow",
+    OrderStatus.SKIPPED: "yellow",
+}
+_SIGN: Final[dict[str, tuple[str, str]]] = {
+    OrderStatus.QUEUED: ("·", "."),
+    OrderStatus.DISPATCHING: ("›", ">"),
+    OrderStatus.RUNNING: ("▸", ">"),
+    OrderStatus.SUCCEEDED: ("✓", "+"),
+    OrderStatus.FAILED: ("✗", "x"),
+    OrderStatus.TIMED_OUT: ("◷", "t"),
+    OrderStatus.CANCELLED: ("■", "c"),
+    OrderStatus.SKIPPED: ("○", "-"),
+}
+
+
+def sign(status: OrderStatus | JobStatus, *, ascii_only: bool) -> str:
+    """Return the one-cell sign of a status."""
+    return _SIGN[status][ascii_only]
+
+
+def word(status: str) -> str:
+    """Return a status as people write it."""
+    return status.replace("_", " ")

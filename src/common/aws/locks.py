@@ -1,0 +1,128 @@
+"""LockStore on DynamoDB: one item per run, `pk` = `lock:<run_id>`, changed by conditional updates.
+
+Whether a lease ran out is a condition of the write, never DynamoDB's TTL, which lags by days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from src.common.aws.clients import Clients
+from src.common.aws.errors import CONDITION_FAILED, Refusal, calling
+from src.common.aws.items import decode, value_of
+from src.common.aws.tables import Table
+from src.common.errors import Conflict, LeaseLost, LockHeld
+from src.common.records import Lock, Run
+
+# A lock is made by a mark only; taking one that was never marked would make one without a run.
+MARKED: Final = "attribute_exists(pk)"
+# Nobody holds it, the holder's lease ran out (it crashed or stalls), or our own reply was lost.
+TAKEABLE: Final = "(attribute_not_exists(#owner) OR #lease <= :now OR #owner = :owner)"
+# The lock was not stolen.
+OURS: Final = "#owner = :owner"
+# No mark came since we read: releasing now would leave it unseen until the next event.
+UNMARKED: Final = "#wake = :wake"
+
+_IDENTITY: Final = ("run_id", "trace_id", "flow_id", "ttl")
+
+
+class DynamoLockStore:
+    """The orchestrator_locks table."""
+
+    def __init__(self, clients: Clients, *, locks_table: str) -> None:
+        self._table = Table(clients, locks_table)
+
+    def mark(self, run: Run, marks: frozenset[str]) -> Lock:
+        """Add `marks` to `pending`, raise `wake`; return the lock as it is afterwards."""
+        sets = ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in _IDENTITY)
+        adds = "#wake :one" + (", #pending :marks" if marks else "")
+        values = {name: getattr(run, name) for name in _IDENTITY} | {"one": 1}
+        if marks:
+            values["marks"] = marks
+        with calling(f"marking the lock of {run.run_id}"):
+            return self._update(run.run_id, f"ADD {adds} SET {sets}", None, values)
+
+    def take(self, run_id: str, owner: str, now: int, lease: int) -> Lock:
+        """Take the lock until `lease`; LockHeld carries the holder's record."""
+        values = {"owner": owner, "now": now, "lease": lease}
+        update = "SET #owner = :owner, #lease = :lease"
+        try:
+            with calling(f"taking the lock of {run_id}", CONDITION_FAILED):
+                return self._update(run_id, update, f"{MARKED} AND {TAKEABLE}", values)
+        except Refusal as refusal:
+            held = self._stored(refusal, run_id)
+            if held is None:
+                raise Conflict(f"taking the lock of {run_id}: it was never marked") from None
+            raise LockHeld(held) from None
+
+    def renew(self, run_id: str, owner: str, lease: int) -> None:
+        """Extend the lease."""
+        self._if_ours("renewing", run_id, owner, "SET #lease = :lease", {"lease": lease})
+
+    def release(self, run_id: str, owner: str, wake: int, done: frozenset[str]) -> bool:
+        """Remove `done` from `pending` and free the lock; False if a mark came since `wake`."""
+        values: dict[str, Any] = {"owner": owner, "wake": wake}
+        update = "REMOVE #owner, #lease"
+        if done:  # DynamoDB takes no empty set
+            values["done"] = done
+            update += " DELETE #pending :done"
+        try:
+            with calling(f"releasing the lock of {run_id}", CONDITION_FAILED):
+                self._update(run_id, update, f"{OURS} AND {UNMARKED}", values)
+        except Refusal as refusal:
+            held = self._stored(refusal, run_id)
+            if held is None or held.owner != owner:
+                raise LeaseLost(f"releasing the lock of {run_id}: {owner} lost it") from None
+            return False
+        return True
+
+    def complete(self, run_id: str, owner: str) -> None:
+        """Free the lock for good and forget its marks."""
+        update = "SET #completed = :true REMOVE #owner, #lease, #pending"
+        try:
+            self._if_ours("completing", run_id, owner, update, {"true": True})
+        except LeaseLost:
+            lock = self.get(run_id)
+            if lock is None or not lock.completed:
+                raise
+
+    def get(self, run_id: str) -> Lock | None:
+        """Return the lock."""
+        item = self._table.get(_key(run_id), f"reading the lock of {run_id}")
+        return Lock.from_item(item) if item else None
+
+    def _if_ours(
+        self, doing: str, run_id: str, owner: str, update: str, values: dict[str, Any]
+    ) -> None:
+        try:
+            with calling(f"{doing} the lock of {run_id}", CONDITION_FAILED):
+                self._update(run_id, update, OURS, {**values, "owner": owner})
+        except Refusal:
+            raise LeaseLost(f"{doing} the lock of {run_id}: {owner} lost it") from None
+
+    def _update(
+        self, run_id: str, update: str, condition: str | None, values: Mapping[str, Any]
+    ) -> Lock:
+        """One UpdateItem; every attribute is written `#name`, as some are reserved words."""
+        words = f"{update} {condition or ''}".replace("(", " ").replace(")", " ").replace(",", " ")
+        request: dict[str, Any] = {
+            "TableName": self._table.name,
+            "Key": {"pk": value_of(_key(run_id)["pk"])},
+            "UpdateExpression": update,
+            "ExpressionAttributeNames": {w: w[1:] for w in words.split() if w.startswith("#")},
+            "ExpressionAttributeValues": {f":{name}": value_of(v) for name, v in values.items()},
+            "ReturnValues": "ALL_NEW",
+        }
+        if condition:
+            request["ConditionExpression"] = condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        reply = self._table.clients.dynamodb.update_item(**request)
+        return Lock.from_item(decode(reply["Attributes"]))
+
+    def _stored(self, refusal: Refusal, run_id: str) -> Lock | None:
+        return Lock.from_item(decode(refusal.item)) if refusal.item else self.get(run_id)
+
+
+def _key(run_id: str) -> dict[str, str]:
+    return {"pk": f"lock:{run_id}"}

@@ -1,0 +1,261 @@
+"""The forms that single values of a job may take: names, URLs, refs, paths, environment names.
+
+Each form is a check of one text that says in words what is wrong; nothing here knows another field.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo
+
+from src.common import keys
+
+LAMBDA_TIMEOUT: Final = 540  # s: a worker Lambda lives 600, and its result must still leave it
+BUILD_TIMEOUT: Final = 10_800  # s: a presigned URL dies with the role session that signed it
+JOB_TIMEOUT: Final = 79_200  # s, 22 h
+MIN_JOB_TIMEOUT: Final = 3600  # s, of the automatic one
+PRESIGN_EXPIRY: Final = 43_200  # s, 12 h
+PRESIGN_MARGIN: Final = 600  # s that a given expiry must exceed the longest timeout by
+ONE_STRING: Final = 131_071  # bytes: Linux starts no process with a longer argument or variable
+ENV_PREFIX: Final = "IAC_CI_"
+
+ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9.-]+")
+_SSH_USER: Final = re.compile(r"(?!-)[A-Za-z0-9._-]+")
+_SCP_LIKE: Final = re.compile(
+    r"(?:(?P<user>[^@/\s:]+)@)?(?P<host>[^@/\s:]+):(?P<path>[^:@\s\\][^@\s\\]*)"
+)
+_REF_REFUSED: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(?:/|$)|(?:^|/)\.")
+_S3: Final = re.compile(
+    r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>[^\x00-\x1f\x7f]{1,1020}\.zip)"
+)
+_LOCATION: Final = re.compile(
+    r"aws:::(?P<kind>ssm|secretsmanager):(?P<name>[A-Za-z0-9_./@+=:-]{1,2048})"
+)
+_SECRET_PATH: Final = re.compile(r"[A-Za-z0-9_./@+=:-]{1,2048}")
+
+
+def order_name(name: str) -> str:
+    """Check an order's name."""
+    if name.startswith("_"):
+        raise ValueError("names starting with _ are reserved")
+    if not keys.ORDER_NAME.fullmatch(name):
+        raise ValueError("must be 1 to 80 of the characters A-Z a-z 0-9 . _ -")
+    return name
+
+
+def label(text: str) -> str:
+    """Check a short text that ids and comments carry."""
+    if not text or len(text) > 128 or not text.isprintable() or text != text.strip():
+        raise ValueError("must be 1 to 128 printable characters")
+    return text
+
+
+def tag(text: str) -> str:
+    """Check the tag that hides in an HTML comment."""
+    if "--" in label(text) or ">" in text:
+        raise ValueError("must not hold -- or >, which would end the comment that hides it")
+    return text
+
+
+def command(text: str) -> str:
+    """Check a shell command."""
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return one_string(text)
+
+
+def one_string(text: str) -> str:
+    """Check a text that becomes one argument or variable of a process."""
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character")
+    if len(text.encode()) > ONE_STRING:
+        raise ValueError(
+            f"must not be over {ONE_STRING} bytes, the most that Linux hands a process"
+        )
+    return text
+
+
+def env_name(name: str) -> str:
+    """Check the name of an environment variable."""
+    if not ENV_NAME.fullmatch(name):
+        raise ValueError("must be a variable's name: letters, digits and _, no digit first")
+    if name.startswith(ENV_PREFIX):
+        raise ValueError(f"names starting with {ENV_PREFIX} are reserved")
+    return name
+
+
+def git_url(url: str, info: ValidationInfo) -> str:
+    """Check a repository's URL; `context={"file_urls": True}` admits file URLs."""
+    if _CONTROL.search(url) or " " in url:
+        raise ValueError("must not hold spaces or control characters")
+    if url.startswith("-") or "::" in url:
+        raise ValueError("must be an https or ssh URL")
+    if "://" in url:
+        return _url(url, file_urls=bool(info.context and info.context.get("file_urls")))
+    scp = _SCP_LIKE.fullmatch(url)
+    if not scp or not _HOST.fullmatch(scp["host"]) or scp["path"].startswith("-"):
+        raise ValueError("must be an https or ssh URL")
+    if scp["user"] is not None and not _SSH_USER.fullmatch(scp["user"]):
+        raise ValueError("must not name a user of this form")
+    return url
+
+
+def _url(url: str, *, file_urls: bool) -> str:
+    try:
+        parts = urlsplit(url)
+        host, user, password, _ = parts.hostname, parts.username, parts.password, parts.port
+    except ValueError as error:
+        raise ValueError(f"is no valid URL ({error})") from None
+    if parts.scheme not in ("https", "ssh", "file"):
+        raise ValueError(f"must be an https or ssh URL, not {parts.scheme}")
+    if password is not None or (user is not None and parts.scheme != "ssh"):
+        raise ValueError("must not hold credentials: name where they lie in git_token_location")
+    if parts.query or parts.fragment or "?" in url or "#" in url:
+        raise ValueError("must not hold a query or fragment")
+    if parts.scheme == "file":
+        if not file_urls:
+            raise ValueError("file URLs work in local runs only")
+        if parts.netloc or not parts.path.startswith("/"):
+            raise ValueError("must be of the form file:///path")
+    elif not host or not _HOST.fullmatch(host) or len(parts.path) < 2:
+        raise ValueError(f"must be of the form {parts.scheme}://host/path")
+    elif user is not None and not _SSH_USER.fullmatch(user):
+        raise ValueError("must not name a user of this form")
+    return url
+
+
+def git_host(url: str) -> str:
+    """Return the host of a checked repository URL (`""` for file URLs)."""
+    if "://" in url:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    return url.partition(":")[0].rpartition("@")[2].lower()
+
+
+def git_ref(ref: str) -> str:
+    """Check a branch, tag or commit (git's own rules for names, and nothing like an option)."""
+    if not ref or len(ref) > 255 or ref.startswith(("-", "/")) or ref.endswith(("/", ".")):
+        raise ValueError("must be a branch, tag or commit")
+    if _REF_REFUSED.search(ref) or ref == "@":
+        raise ValueError("must be a branch, tag or commit, without the characters git refuses")
+    return ref
+
+
+def folder(path: str) -> str:
+    """Check a folder within the code and return it in its shortest form (`.` for all of it)."""
+    return posixpath.normpath(_inner_path(path.rstrip("/") or path))
+
+
+def file_path(path: str) -> str:
+    """Check a file's path within the code, which must be in its shortest form."""
+    if posixpath.normpath(_inner_path(path)) != path or path == ".":
+        raise ValueError("must be a plain relative path of a file")
+    return path
+
+
+def _inner_path(path: str) -> str:
+    if path.startswith("/"):
+        raise ValueError("must be a relative path")
+    if ".." in path.split("/"):
+        raise ValueError("must not lead out of the code with ..")
+    if not path or _CONTROL.search(path) or "\\" in path or len(path.encode()) > 1024:
+        raise ValueError("must be 1 to 1024 bytes without control characters or backslashes")
+    if any(len(part.encode()) > 255 for part in path.split("/")):
+        raise ValueError("must not hold a name of over 255 bytes")
+    return path
+
+
+def s3_location(location: str) -> str:
+    """Check `s3://bucket/key.zip`."""
+    if not _S3.fullmatch(location):
+        raise ValueError("must be of the form s3://bucket/key.zip")
+    return location
+
+
+def split_s3(location: str) -> tuple[str, str]:
+    """Return bucket and key of a checked location."""
+    bucket, _, key = location.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def secret_location(location: str) -> str:
+    """Check `aws:::ssm:/path` or `aws:::secretsmanager:name`."""
+    if not _LOCATION.fullmatch(location):
+        raise ValueError(
+            "must say where the credential lies, aws:::ssm:/path or aws:::secretsmanager:name,"
+            " and never be the credential"
+        )
+    return location
+
+
+def split_location(location: str) -> tuple[str, str]:
+    """Return kind (`ssm` or `secretsmanager`) and name of a checked location."""
+    kind, _, name = location.removeprefix("aws:::").partition(":")
+    return kind, name
+
+
+def secret_path(path: str) -> str:
+    """Check the name of a parameter or secret."""
+    if not _SECRET_PATH.fullmatch(path):
+        raise ValueError("must be a path of the characters A-Z a-z 0-9 _ . / @ + = : -")
+    return path
+
+
+def listed_secret(path: str) -> str:
+    """Check a secret of the list form, whose path names the variable."""
+    name = variable_of(secret_path(path))
+    if not ENV_NAME.fullmatch(name) or name.startswith(ENV_PREFIX):
+        raise ValueError(f"would name the variable {name!r}; use the form NAME: path")
+    return path
+
+
+def variable_of(path: str) -> str:
+    """Return the variable that a secret's path names: `/app/db-password` gives `DB_PASSWORD`."""
+    last = path.rpartition("/")[2] if "/" in path else path.rpartition(":")[2]
+    return re.sub(r"[^A-Z0-9]", "_", last.upper())
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _list_or_map(value: Any) -> str | None:
+    if isinstance(value, list | tuple):
+        return "list"
+    return "map" if isinstance(value, dict) else None
+
+
+AS_TUPLE: Final = BeforeValidator(_as_tuple)
+Seconds = Annotated[int, Field(gt=0)]
+Number = Annotated[int, Field(gt=0, lt=2**53)]
+OrderName = Annotated[str, AfterValidator(order_name)]
+Label = Annotated[str, AfterValidator(label)]
+CommentTag = Annotated[str, AfterValidator(tag)]
+Command = Annotated[str, AfterValidator(command)]
+Commands = Annotated[tuple[Command, ...], AS_TUPLE, Field(min_length=1)]
+Names = Annotated[tuple[str, ...], AS_TUPLE, AfterValidator(_each_once)]
+EnvName = Annotated[str, AfterValidator(env_name)]
+EnvValue = Annotated[str, AfterValidator(one_string)]
+Env = dict[EnvName, EnvValue]
+GitUrl = Annotated[str, AfterValidator(git_url)]
+GitRef = Annotated[str, AfterValidator(git_ref)]
+Folder = Annotated[str, AfterValidator(folder)]
+Inline = dict[Annotated[str, AfterValidator(file_path)], str]
+S3Location = Annotated[str, AfterValidator(s3_location)]
+SecretLocation = Annotated[str, AfterValidator(secret_location)]
+_SecretList = Annotated[tuple[Annotated[str, AfterValidator(listed_secret)], ...], AS_TUPLE]
+_SecretMap = dict[EnvName, Annotated[str, AfterValidator(secret_path)]]
+SecretPaths = Annotated[
+    Annotated[_SecretList, Tag("list")] | Annotated[_SecretMap, Tag("map")],
+    Discriminator(_list_or_map),
+]

@@ -1,0 +1,22 @@
+"""Limits of the platform that callers must respect, the same for every adapter."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from src.common.records import Change
+
+TRANSACTION_ITEMS: Final = 100  # TransactWriteItems
+
+
+def check_change(change: Change) -> None:
+    """Refuse a change that does not fit one transaction.
+
+    Raises:
+        ValueError: it holds more than 100 items, or a row twice (a programming error).
+    """
+    items = 1 + len(change.orders) + len(change.events)
+    if items > TRANSACTION_ITEMS:
+        raise ValueError(f"change of {change.run.run_id} holds {items} items, over the limit")
+    if len({order.num for order in change.orders}) != len(change.orders):
+        raise ValueError(f"change of {change.run.run_id} holds a row twice")

@@ -1,0 +1,178 @@
+"""The four handlers put together on one machine: the composition root of local runs.
+
+`embedded` stands on the in-memory adapters. Which adapters it is makes no difference to what comes
+after: the apps are those of production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from src.common.comments import NoComments
+from src.common.ports import (
+    Builds,
+    Clock,
+    CodeStore,
+    LockStore,
+    ObjectStore,
+    Packager,
+    RunStore,
+    SecretSource,
+    Uploads,
+    Watchdogs,
+    Workers,
+)
+from src.common.records import Change
+from src.local.memory import (
+    MemoryBuckets,
+    MemoryBuilds,
+    MemoryCodeStore,
+    MemoryLockStore,
+    MemoryPackager,
+    MemoryRunStore,
+    MemorySecrets,
+    MemoryUploads,
+    MemoryWatchdogs,
+    MemoryWorkers,
+)
+from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, Stack
+from src.local.world import Handler, World
+from src.orchestrator.app import Orchestrator
+from src.orchestrator.perform import Ports
+from src.process_webhook.accept import Accept
+from src.process_webhook.app import ProcessWebhook, WebhookSecret
+from src.process_webhook.package import Package
+from src.process_webhook.sources import CodeSources
+from src.watchdog_check.app import WatchdogCheck
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapters:
+    """Every port of every handler."""
+
+    runs: RunStore
+    locks: LockStore
+    internal: ObjectStore
+    done: ObjectStore
+    code: CodeStore
+    packager: Packager
+    workers: Workers
+    builds: Builds
+    watchdogs: Watchdogs
+    secrets: SecretSource
+    uploads: Uploads
+    clock: Clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """A world whose handlers stand on the given adapters; `runs` lets its commits be watched."""
+
+    world: World
+    adapters: Adapters
+    runs: WatchedRuns
+
+    def watch(self, watcher: Callable[[Change], None]) -> None:
+        """Have each committed change told."""
+        self.runs.watcher = watcher
+
+
+class WatchedRuns:
+    """A run store whose commits somebody may watch; all else is the store's own."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self.watcher: Callable[[Change], None] = _unwatched
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def commit(self, change: Change) -> None:
+        """Commit, then tell."""
+        self._store.commit(change)
+        self.watcher(change)
+
+
+def _unwatched(change: Change) -> None:
+    del change
+
+
+def one_by_one(work: Callable[[_T], None], items: Iterable[_T]) -> None:
+    """Do the work on every item in turn."""
+    for item in items:
+        work(item)
+
+
+def handlers(adapters: Adapters, stack: Stack) -> Mapping[str, Handler]:
+    """Build the apps of all functions but the worker, which local runs keep in processes of its own."""
+    process_webhook = ProcessWebhook(
+        accept=Accept(
+            runs=adapters.runs,
+            internal=adapters.internal,
+            packager=adapters.packager,
+            clock=adapters.clock,
+            done_bucket=stack.buckets["done"].name,
+        ),
+        package=Package(
+            runs=adapters.runs,
+            internal=adapters.internal,
+            secrets=adapters.secrets,
+            comments=NoComments(),
+            clock=adapters.clock,
+            sources=lambda job: CodeSources(
+                job, code_store=adapters.code, secrets=adapters.secrets, file_urls=True
+            ),
+            each=one_by_one,
+        ),
+        webhook_secret=WebhookSecret(
+            adapters.secrets, stack.webhook_secret_parameter, adapters.clock
+        ),
+        require_freshness=stack.require_freshness,
+        file_urls=True,
+        code_buckets=None,
+    )
+    orchestrator = Orchestrator(
+        Ports(
+            runs=adapters.runs,
+            locks=adapters.locks,
+            internal=adapters.internal,
+            done=adapters.done,
+            workers=adapters.workers,
+            builds=adapters.builds,
+            watchdogs=adapters.watchdogs,
+            comments=NoComments(),
+            clock=adapters.clock,
+        )
+    )
+    return {
+        PROCESS_WEBHOOK: process_webhook,
+        ORCHESTRATOR: orchestrator,
+        WATCHDOG_CHECK: WatchdogCheck(adapters.internal, adapters.clock),
+    }
+
+
+def embedded(stack: Stack, secrets: Mapping[str, str], clock: Clock) -> Platform:
+    """Return a platform in memory: no cloud, no Docker, nothing outside this process."""
+    world = World(stack, clock)
+    buckets = MemoryBuckets(world.object_created)
+    runs = WatchedRuns(MemoryRunStore())
+    adapters = Adapters(
+        runs=cast("RunStore", runs),
+        locks=MemoryLockStore(),
+        internal=buckets.bucket(stack.buckets["internal"].name, clock),
+        done=buckets.bucket(stack.buckets["done"].name, clock),
+        code=MemoryCodeStore(buckets),
+        packager=MemoryPackager(world.start_packaging),
+        workers=MemoryWorkers(world.start_worker),
+        builds=MemoryBuilds(world.start_worker),
+        watchdogs=MemoryWatchdogs(world.start_watchdog),
+        secrets=MemorySecrets(secrets),
+        uploads=MemoryUploads(buckets, clock),
+        clock=clock,
+    )
+    world.functions.update(handlers(adapters, stack))
+    return Platform(world=world, adapters=adapters, runs=runs)

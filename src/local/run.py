@@ -1,0 +1,263 @@
+"""Runs a job on this machine through the production handlers, from the request to the report.
+
+One loop in one thread: deliver what is due, serve the worker processes, tell the watcher. Which
+adapters the handlers stand on is `platform`'s business, how it looks is the watcher's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
+
+from src.common import keys
+from src.common.clock import SystemClock
+from src.common.codec import decode
+from src.common.errors import IacCiError, JobRefused, Problem
+from src.common.records import Change, Event, Result
+from src.common.status import JobStatus, OrderStatus
+from src.local.platform import Platform, embedded
+from src.local.stack import PROCESS_WEBHOOK, Stack
+from src.local.worker_pool import WorkerPool
+from src.local.world import Delivery
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 0.05
+BUSY_TICKS: Final = 20  # deliveries between two looks at the workers
+CLOSE_GRACE_S: Final = 5.0
+
+Aws = Literal["embedded", "moto"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """One order of a finished run; times are epoch milliseconds."""
+
+    num: str
+    name: str
+    status: OrderStatus
+    exit_code: int | None
+    dispatched_at: int | None
+    started_at: int | None
+    finished_at: int | None
+    reason: str | None
+    log: str
+    log_truncated: bool
+    dependencies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What became of a run. `refused`: packaging found problems and nothing ran."""
+
+    run_id: str
+    trace_id: str
+    flow_id: str
+    status: JobStatus
+    reason: str | None
+    problems: tuple[Problem, ...]
+    orders: tuple[OrderView, ...]
+    events: tuple[Event, ...]
+    started_at: int
+    finished_at: int
+    refused: bool
+
+
+class Watcher(Protocol):
+    """Whoever shows a run while it goes on; called from the one thread."""
+
+    def accepted(self, run_id: str, orders: Mapping[str, str]) -> None:
+        """The job was accepted; `orders` maps numbers to names."""
+
+    def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
+        """An order's row was written with another status."""
+
+    def line(self, num: str, text: str) -> None:
+        """An order printed a line."""
+
+    def tick(self) -> None:
+        """Some time passed; called at least every tenth of a second unless the machine is busy."""
+
+
+def run_job(
+    raw_job: object,
+    *,
+    secrets: Mapping[str, str],
+    env: Mapping[str, str],
+    parallel: int,
+    aws: Aws,
+    watcher: Watcher,
+    cancelled: Callable[[], bool],
+) -> RunReport:
+    """Run a job and return what became of it.
+
+    Args:
+        raw_job: the job as read from its file.
+        secrets: path (or name) -> value; stands for SSM and Secrets Manager.
+        env: plain variables for every order, under the job's own.
+        parallel: how many orders run at once.
+        aws: `embedded` (in memory) or `moto` (the boto3 adapters on moto, in this process).
+        watcher: is told what happens.
+        cancelled: polled; once true the run is cancelled.
+
+    Raises:
+        JobRefused: with every problem of the job.
+    """
+    if isinstance(raw_job, Mapping) and env:
+        raw_job = {**raw_job, "env": {**env, **(raw_job.get("env") or {})}}
+    with _platform(aws, secrets) as platform, _pool(platform, parallel, watcher) as pool:
+        return _Local(platform, pool, watcher, cancelled).run(raw_job)
+
+
+@contextmanager
+def _platform(aws: Aws, secrets: Mapping[str, str]) -> Iterator[Platform]:
+    stack = Stack()
+    if aws == "embedded":
+        yield embedded(stack, secrets, SystemClock())
+        return
+    from src.local.moto_platform import on_moto
+
+    with on_moto(stack, secrets, SystemClock()) as platform:
+        yield platform
+
+
+@contextmanager
+def _pool(platform: Platform, parallel: int, watcher: Watcher) -> Iterator[WorkerPool]:
+    adapters = platform.adapters
+    pool = WorkerPool(
+        parallel,
+        get=adapters.internal.get,
+        put_new=adapters.uploads.put_new,
+        get_url=adapters.uploads.get,
+        on_line=lambda _run_id, num, text: watcher.line(num, text),
+    )
+    try:
+        yield pool
+    finally:
+        pool.close(CLOSE_GRACE_S)
+
+
+class _Local:
+    """One run, from request to report."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        pool: WorkerPool,
+        watcher: Watcher,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._world = platform.world
+        self._adapters = platform.adapters
+        self._pool = pool
+        self._watcher = watcher
+        self._cancelled = cancelled
+        self._working: dict[str, Delivery] = {}
+        self._cancel_sent = False
+        platform.world.on_work = self._work
+        platform.watch(self._changed)
+
+    def run(self, raw_job: object) -> RunReport:
+        world = self._world
+        started_at = world.clock.now_ms()
+        context = world.context("local")
+        answer = world.functions[PROCESS_WEBHOOK]({"job": raw_job}, context)
+        body = answer["body"]
+        if answer["statusCode"] == 400:
+            raise JobRefused(Problem(p["path"], p["message"]) for p in body["details"])
+        if answer["statusCode"] != 200:
+            raise IacCiError(f"accepting the job: {body}")
+        run_id = body["run_id"]
+        self._watcher.accepted(run_id, {num: name for name, num in body["orders"].items()})
+        finished = keys.finished_key(run_id)
+        while self._adapters.internal.get(finished) is None:
+            self._turn(run_id)
+        return self._report(body, raw_job, started_at)
+
+    def _turn(self, run_id: str) -> None:
+        """Deliver a few, serve the workers, then let the watcher and the user have a word."""
+        busy = False
+        for _ in range(BUSY_TICKS):
+            if not self._world.step():
+                break
+            busy = True
+        due = self._world.due_in_s()
+        wait = 0.0 if busy else min(TICK_S, TICK_S if due is None else due)
+        for finished in self._pool.poll(wait):
+            delivery = self._working.pop(finished.request_id)
+            if finished.error is not None:
+                self._world.failed(delivery, finished.error)
+        self._watcher.tick()
+        if not self._cancel_sent and self._cancelled():
+            self._cancel_sent = True
+            self._adapters.internal.put(keys.cancel_key(run_id), b"{}")
+
+    def _work(self, delivery: Delivery) -> None:
+        self._working[delivery.request_id] = delivery
+        self._pool.submit(dict(delivery.event), delivery.request_id)
+
+    def _changed(self, change: Change) -> None:
+        now = self._world.clock.now_ms()
+        for order in change.orders:
+            self._watcher.order_changed(order.num, order.status, now)
+
+    def _report(self, answer: Mapping[str, Any], raw_job: object, started_at: int) -> RunReport:
+        run_id = answer["run_id"]
+        run = self._adapters.runs.run(run_id)
+        assert run is not None
+        packaging = self._result(run_id, keys.PACKAGING)
+        problems = () if packaging is None else packaging.problems
+        dependencies = dependencies_of(raw_job)
+        rows = self._adapters.runs.orders(run_id, answer["orders"].values())
+        views = []
+        for name, num in answer["orders"].items():
+            row = rows.get(num)
+            ran = row is not None and row.dispatched_at is not None
+            result = self._result(run_id, num) if ran else None
+            views.append(
+                OrderView(
+                    num=num,
+                    name=name,
+                    status=OrderStatus.SKIPPED if row is None else row.status,
+                    exit_code=None if row is None else row.exit_code,
+                    dispatched_at=None if row is None else row.dispatched_at,
+                    started_at=None if row is None else row.started_at,
+                    finished_at=None if row is None else row.finished_at,
+                    reason="never packaged" if row is None else row.reason,
+                    log="" if result is None else result.log,
+                    log_truncated=result is not None and result.log_truncated,
+                    dependencies=dependencies.get(name, ()),
+                )
+            )
+        return RunReport(
+            run_id=run_id,
+            trace_id=run.trace_id,
+            flow_id=run.flow_id,
+            status=run.status,
+            reason=run.reason,
+            problems=tuple(Problem(p["path"], p["message"]) for p in problems),
+            orders=tuple(views),
+            events=tuple(self._adapters.runs.events(run.trace_id)),
+            started_at=started_at,
+            finished_at=run.finished_at or self._world.clock.now_ms(),
+            refused=bool(problems),
+        )
+
+    def _result(self, run_id: str, num: str) -> Result | None:
+        body = self._adapters.internal.get(keys.result_key(run_id, num))
+        return None if body is None else Result.from_item(decode(body))
+
+
+def dependencies_of(raw_job: object) -> dict[str, tuple[str, ...]]:
+    """Return order name -> names of its dependencies, of an accepted job."""
+    assert isinstance(raw_job, Mapping)
+    orders = raw_job["orders"]
+    named = (
+        orders.items()
+        if isinstance(orders, Mapping)
+        else ((order["order_name"], order) for order in orders)
+    )
+    return {name: tuple(order.get("dependencies") or ()) for name, order in named}

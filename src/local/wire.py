@@ -1,0 +1,80 @@
+"""Messages between the local world and its worker processes: a JSON head and raw bytes each.
+
+Knows nothing of what the messages mean.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Mapping
+from typing import Any, Final
+
+_SIZES: Final = struct.Struct("!II")  # of head and body
+_CHUNK: Final = 256 * 1024
+
+Message = tuple[dict[str, Any], bytes]
+
+
+class Wire:
+    """One end of a connected stream socket."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._buffer = bytearray()
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        return self._end.fileno()
+
+    def send(self, head: Mapping[str, Any], body: bytes = b"") -> None:
+        """Send one message; waits while the other end is slow."""
+        text = json.dumps(head).encode()
+        self._end.sendall(_SIZES.pack(len(text), len(body)) + text + body)
+
+    def receive(self) -> Message:
+        """Wait for one message.
+
+        Raises:
+            EOFError: the other end is gone.
+        """
+        while (message := self._pop()) is None:
+            self._fill()
+        return message
+
+    def arrived(self) -> list[Message]:
+        """Return the messages that are complete after one read.
+
+        Raises:
+            EOFError: the other end is gone.
+        """
+        self._fill()
+        messages = []
+        while (message := self._pop()) is not None:
+            messages.append(message)
+        return messages
+
+    def close(self) -> None:
+        """Hang up."""
+        self._end.close()
+
+    def _fill(self) -> None:
+        try:
+            data = self._end.recv(_CHUNK)
+        except ConnectionError:
+            data = b""
+        if not data:
+            raise EOFError
+        self._buffer += data
+
+    def _pop(self) -> Message | None:
+        if len(self._buffer) < _SIZES.size:
+            return None
+        head, body = _SIZES.unpack_from(self._buffer)
+        start, end = _SIZES.size + head, _SIZES.size + head + body
+        if len(self._buffer) < end:
+            return None
+        message = json.loads(self._buffer[_SIZES.size : start]), bytes(self._buffer[start:end])
+        del self._buffer[:end]
+        return message

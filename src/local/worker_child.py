@@ -1,0 +1,174 @@
+"""A worker process of a local run, from inside: the real worker, its ports on a wire to the parent.
+
+Stands for a warm Lambda sandbox: one order at a time, many after another. It ends its commands and
+itself when the parent hangs up or dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import signal
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from src.common.clock import SystemClock
+from src.common.errors import Permanent, Transient
+from src.local.wire import Wire
+from src.worker import kin
+from src.worker.app import Invocation, Worker
+from src.worker.execution import Pace
+
+SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})  # handled here, not as in the parent
+_FLUSH_S: Final = 0.05  # lines wait so long for more, at most until the next request
+_FLUSH_SIZE: Final = 32 * 1024
+
+
+class Hangup(BaseException):
+    """The parent is gone or wants us to end: no port works, and no error handler may go on."""
+
+
+class Parent:
+    """The worker's ports, served by the parent at the other end of the wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._lines: list[str] = []
+        self._size = 0
+        self._flushed_at = 0.0
+        self.busy = False
+        self.ending = False
+
+    def next(self) -> tuple[dict[str, Any], str]:
+        """Wait for the next delivery; return payload and request id."""
+        try:
+            head, _ = self._wire.receive()
+        except EOFError:
+            raise Hangup from None
+        self.busy = True
+        self._flushed_at = time.monotonic()
+        return head["payload"], head["request_id"]
+
+    def done(self, error: str | None) -> None:
+        """Tell the end of a delivery."""
+        self.flush()
+        self._send({"op": "done", "error": error})
+        self.busy = False
+
+    def print(self, text: str) -> None:
+        """Pass lines on, soon."""
+        self._lines.append(text)
+        self._size += len(text)
+        if self._size > _FLUSH_SIZE or time.monotonic() - self._flushed_at >= _FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Pass on what was printed."""
+        if self._lines:
+            self._send({"op": "out"}, "\n".join(self._lines).encode(errors="replace"))
+            self._lines, self._size = [], 0
+        self._flushed_at = time.monotonic()
+
+    def ask(self, op: str, target: str, body: bytes = b"") -> tuple[dict[str, Any], bytes]:
+        """Have the parent make one call; raises what it raised there."""
+        self.flush()
+        self._send({"op": op, "target": target}, body)
+        try:
+            head, answer = self._wire.receive()
+        except EOFError:
+            raise Hangup from None
+        if error := head.get("error"):
+            raise (Transient if error == "transient" else Permanent)(head["message"])
+        return head, answer
+
+    def _send(self, head: Mapping[str, Any], body: bytes = b"") -> None:
+        if self.ending:
+            raise Hangup
+        try:
+            self._wire.send(head, body)
+        except OSError:
+            raise Hangup from None
+
+
+class _Bundles:
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+
+    def get(self, key: str) -> bytes | None:
+        head, body = self._parent.ask("get", key)
+        return body if head["found"] else None
+
+
+class _Uploads:
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+
+    def put_new(self, url: str, body: bytes) -> int:
+        return int(self._parent.ask("put_new", url, body)[0]["status"])
+
+    def get(self, url: str) -> bytes | None:
+        head, body = self._parent.ask("get_url", url)
+        return body if head["found"] else None
+
+
+def serve(
+    wire: Wire, folder: Path, pace: Pace, parent_pid: int, inherited: Iterable[Wire]
+) -> NoReturn:
+    """Handle deliveries until the parent hangs up; ends the process.
+
+    Called right after the fork, with `SIGNALS` blocked; closes the `inherited` wires.
+    """
+    try:
+        for other in inherited:
+            other.close()
+        gc.freeze()  # what was inherited stays shared with the parent
+        logging.disable(logging.CRITICAL)  # the terminal is the parent's; errors travel in `done`
+        _serve(Parent(wire), folder, pace, parent_pid)
+    except Hangup:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()  # the last one turns out the light if the parent cannot
+        os._exit(0)
+    except Exception:  # noqa: BLE001 - a bug, shown before the process ends
+        traceback.print_exc()
+    finally:
+        os._exit(1)
+
+
+def _serve(parent: Parent, folder: Path, pace: Pace, parent_pid: int) -> None:
+    def end(*_: object) -> None:
+        parent.ending = True
+        if not parent.busy:  # waiting for a delivery, with nothing to undo
+            raise Hangup
+
+    # Ctrl-C reaches the whole terminal, but what comes of it is the parent's to say. A handler, since
+    # commands would inherit an ignored signal.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    kin.end_with_parent()
+    if os.getppid() != parent_pid:
+        raise Hangup
+    worker = Worker(
+        _Bundles(parent),
+        _Uploads(parent),
+        SystemClock(),
+        parent.print,
+        environ=dict(os.environ),
+        pace=pace,
+        folder=folder,
+    )
+    while True:
+        payload, request_id = parent.next()
+        error = None
+        try:
+            worker(payload, Invocation(aws_request_id=request_id))
+        except Exception as raised:  # noqa: BLE001 - a failed invocation, as on the platform
+            error = f"{type(raised).__name__}: {raised}"
+        parent.done(error)

@@ -1,0 +1,241 @@
+"""Forked worker processes, like warm Lambda sandboxes, driven by one single-threaded parent.
+
+The parent makes every call to storage in the children's name, so the local world stays in one
+place. It knows deliveries, not orders: what a payload means is the worker's business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import socket
+import tempfile
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from src.common.errors import Permanent, Transient
+from src.local import worker_child
+from src.local.wire import Wire
+from src.worker import kin
+from src.worker.execution import Pace
+
+PACE: Final = Pace(poll_s=0.3)
+_TURN_S: Final = 0.002
+_STRAYS_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A payload for a worker; a repetition of the delivery has the same request id."""
+
+    payload: Mapping[str, Any]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A delivery that is over; `error` if the invocation failed or its process died."""
+
+    payload: Mapping[str, Any]
+    request_id: str
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class _Child:
+    pid: int
+    wire: Wire
+    folder: Path
+    delivery: Delivery | None = None
+
+
+class WorkerPool:
+    """`size` worker processes and a queue before them.
+
+    `get` reads the internal bucket, `put_new` and `get_url` act on presigned URLs, `on_line` gets
+    each log line with its run id and order number. They are called from `poll`; what they raise as
+    `Transient` or `Permanent` goes to the worker, anything else leaves `poll`.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        get: Callable[[str], bytes | None],
+        put_new: Callable[[str, bytes], int],
+        get_url: Callable[[str], bytes | None],
+        on_line: Callable[[str, str, str], None],
+        pace: Pace = PACE,
+    ) -> None:
+        self._get, self._put_new, self._get_url, self._on_line = get, put_new, get_url, on_line
+        self._pace = pace
+        self._queue: deque[Delivery] = deque()
+        self._selector = selectors.PollSelector()  # epoll would be shared with the children
+        self._folder = Path(tempfile.mkdtemp(prefix="iac-ci-workers-"))
+        kin.adopt_orphans()  # commands of a child that died come to us
+        self._spared = frozenset(one.pid for one in kin.children())
+        self._children: list[_Child] = []
+        for _ in range(size):
+            self._fork()
+
+    @property
+    def busy(self) -> int:
+        """How many deliveries are being handled."""
+        return sum(child.delivery is not None for child in self._children)
+
+    @property
+    def queued(self) -> int:
+        """How many deliveries wait for a process."""
+        return len(self._queue)
+
+    def filenos(self) -> list[int]:
+        """Return descriptors that are readable when `poll` has something to do."""
+        return [child.wire.fileno() for child in self._children]
+
+    def submit(self, payload: Mapping[str, Any], request_id: str) -> None:
+        """Hand a payload over, now or as soon as a process is idle."""
+        self._queue.append(Delivery(payload, request_id))
+        self._assign()
+
+    def poll(self, timeout: float) -> list[Finished]:
+        """Wait up to `timeout` seconds for activity, serve it, return what finished."""
+        finished: list[Finished] = []
+        for key, _ in self._selector.select(timeout):
+            child: _Child = key.data
+            try:
+                for head, body in child.wire.arrived():
+                    if head["op"] == "done":
+                        finished += self._take(child, head["error"])
+                    else:
+                        self._serve(child, head, body)
+            except (EOFError, BrokenPipeError):
+                finished += self._take(child, self._bury(child))
+                self._fork()
+        self._assign()
+        return finished
+
+    def close(self, grace: float) -> None:
+        """End commands and processes; what lives after `grace` seconds is killed."""
+        self._queue.clear()
+        for child in self._children:
+            child.wire.close()  # seen at once when idle, else at the next look for a cancel
+        left = {child.pid for child in self._children}
+        until = time.monotonic() + grace
+        while left and time.monotonic() < until:
+            left = {pid for pid in left if os.waitpid(pid, os.WNOHANG)[0] == 0}
+            time.sleep(_TURN_S if left else 0)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        self._children.clear()
+        self._selector.close()
+        self._end_strays()
+        kin.adopt_orphans(enabled=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(grace=self._pace.poll_s + self._pace.grace_s)
+
+    def _assign(self) -> None:
+        for child in self._children:
+            if not self._queue:
+                return
+            if child.delivery is None:
+                delivery = self._queue.popleft()
+                with contextlib.suppress(BrokenPipeError):  # `poll` finds it dead
+                    child.delivery = delivery
+                    child.wire.send(asdict(delivery))
+
+    def _serve(self, child: _Child, head: Mapping[str, Any], body: bytes) -> None:
+        answer: tuple[Mapping[str, Any], bytes]
+        try:
+            match head["op"]:
+                case "out":
+                    assert child.delivery is not None
+                    payload = child.delivery.payload
+                    for line in body.decode().split("\n"):
+                        self._on_line(payload["run_id"], payload["num"], line)
+                    return
+                case "get":
+                    found = self._get(head["target"])
+                    answer = {"found": found is not None}, found or b""
+                case "get_url":
+                    found = self._get_url(head["target"])
+                    answer = {"found": found is not None}, found or b""
+                case "put_new":
+                    answer = {"status": self._put_new(head["target"], body)}, b""
+                case op:
+                    raise AssertionError(op)
+        except (Transient, Permanent) as error:
+            kind = "transient" if isinstance(error, Transient) else "permanent"
+            answer = {"error": kind, "message": str(error)}, b""
+        child.wire.send(*answer)
+
+    @staticmethod
+    def _take(child: _Child, error: str | None) -> list[Finished]:
+        delivery, child.delivery = child.delivery, None
+        return [Finished(delivery.payload, delivery.request_id, error)] if delivery else []
+
+    def _fork(self) -> None:
+        ours, theirs = socket.socketpair()
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        parent_pid = os.getpid()
+        # A signal between fork and the child's own handlers would run the parent's in the child.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, worker_child.SIGNALS)
+        with warnings.catch_warnings():
+            # Python 3.12 warns of threads; the child runs our code alone, with none of their locks.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            # A child that held another's line open would keep it from seeing the parent's end.
+            inherited = [Wire(ours), *(child.wire for child in self._children)]
+            worker_child.serve(Wire(theirs), folder, self._pace, parent_pid, inherited)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        child = _Child(pid, Wire(ours), folder)
+        self._children.append(child)
+        self._selector.register(child.wire, selectors.EVENT_READ, child)
+
+    def _bury(self, child: _Child) -> str:
+        """Remove a dead child and all it left; return what it died of."""
+        self._selector.unregister(child.wire)
+        self._children.remove(child)
+        child.wire.close()
+        code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+        self._end_strays()
+        shutil.rmtree(child.folder, ignore_errors=True)
+        return f"worker process died ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
+
+    def _end_strays(self) -> None:
+        """End commands whose worker died: ours by adoption, and in sessions of their own."""
+        spared = self._spared.union(child.pid for child in self._children)
+        own = os.getsid(0)
+        until = time.monotonic() + _STRAYS_S
+        while time.monotonic() < until:
+            strays = [one for one in kin.descendants(spared) if one.session != own]
+            for one in strays:
+                with contextlib.suppress(OSError):
+                    if not one.zombie:
+                        os.kill(one.pid, signal.SIGKILL)
+                    elif one.parent == os.getpid():
+                        os.waitpid(one.pid, os.WNOHANG)
+            if not strays:
+                return
+            time.sleep(_TURN_S)

@@ -1,0 +1,156 @@
+"""The orchestrator: takes S3 events of callbacks and moves their runs on, under each run's lock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from src.common import keys
+from src.common.codec import decode
+from src.common.errors import Conflict, IacCiError, LeaseLost, Permanent, Transient
+from src.common.records import Lock, Run
+from src.orchestrator.actions import View
+from src.orchestrator.decide import decide
+from src.orchestrator.lease import Lease
+from src.orchestrator.perform import EMPTY, Performer, Ports, finalize
+
+log = logging.getLogger(__name__)
+
+MAX_CONFLICTS: Final = 5  # of one round against writers that are not there; more is a fault to report
+PLENTY_MS: Final = 600_000
+
+
+class Orchestrator:
+    """Lambda handler `orchestrator` over its ports."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Handle one S3 event with any number of records.
+
+        Raises:
+            Transient: something has to be tried again; the platform repeats the event.
+            ExceptionGroup: several runs had trouble. The others were moved on all the same.
+        """
+        remaining = getattr(context, "get_remaining_time_in_millis", lambda: PLENTY_MS)
+        errors: list[Exception] = []
+        for run_id, marks in callbacks(event).items():
+            try:
+                self._advance(run_id, marks, remaining)
+            except Exception as error:  # noqa: BLE001 - one run's trouble must not hold up another's
+                log.exception("moving %s on", run_id)
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup("moving runs on", errors)
+        return {"runs": sorted(callbacks(event))}
+
+    def _advance(self, run_id: str, marks: frozenset[str], remaining: Callable[[], int]) -> None:
+        nums = [mark for mark in marks if keys.ORDER_NUM.fullmatch(mark) and mark != keys.PACKAGING]
+        run, orders = self._ports.runs.run_and_orders(run_id, nums)
+        if run is None:
+            log.warning("dropping callbacks of unknown run %s: %s", run_id, sorted(marks))
+            return
+        if self._ports.locks.mark(run, marks).completed:
+            self._ports.internal.put(keys.finished_key(run_id), EMPTY)
+            return
+        lease = Lease(self._ports.locks, self._ports.clock, run_id)
+        lock = lease.acquire(marks, remaining)
+        if lock is None or lock.completed:
+            return
+        view = View(run=run, marks=lock.pending, owner=lease.owner, now=self._ports.clock.now_ms())
+        if lease.waited:
+            view = self._fresh(view)
+        else:
+            view = view.having(orders=orders, looked=frozenset(orders))
+        self._hold(lease, lock, view)
+
+    def _hold(self, lease: Lease, lock: Lock, view: View) -> None:
+        """Go round until no mark is left, then free the lock."""
+        while True:
+            performer = Performer(self._ports)
+            try:
+                view = self._round(performer, lease, view)
+            except LeaseLost:
+                raise
+            except Exception:
+                self._let_go(lease, lock)
+                raise
+            if view.run.finished_at is not None:
+                self._finalize(lease, view.run)
+                return
+            if performer.errors:
+                self._let_go(lease, lock)
+                raise performer.errors[0]
+            if lease.release(lock, lock.pending):
+                return
+            lock = lease.take()
+            view = view.next_round(lock.pending)
+
+    def _round(self, performer: Performer, lease: Lease, view: View) -> View:
+        """Decide and perform until nothing is left; begin again when the run had moved meanwhile."""
+        for _ in range(MAX_CONFLICTS):
+            try:
+                while actions := decide(view):
+                    for action in actions:
+                        lease.ensure()
+                        view = performer.perform(action, view)
+                    view = view.having(now=self._ports.clock.now_ms())
+            except LeaseLost:
+                raise
+            except Conflict:
+                # What was read before the lock was ours is old; read the run again under the lock.
+                view = self._fresh(view)
+            else:
+                return view
+        raise Transient(f"moving {view.run.run_id} on: its item kept changing under the lock")
+
+    def _fresh(self, view: View) -> View:
+        run = self._ports.runs.run(view.run.run_id)
+        if run is None:
+            raise Permanent(f"moving {view.run.run_id} on: its item is gone")
+        now = self._ports.clock.now_ms()
+        return View(run=run, marks=view.marks, owner=view.owner, now=now)
+
+    def _let_go(self, lease: Lease, lock: Lock) -> None:
+        """Free the lock with every mark left in place, so that the next event finds them."""
+        try:
+            while not lease.release(lock, frozenset()):
+                lock = lease.take()
+        except IacCiError:
+            log.warning("the lock of %s stays until its lease runs out", lock.run_id)
+
+    def _finalize(self, lease: Lease, run: Run) -> None:
+        request = self._ports.internal.get(keys.request_key(run.digest))
+        names = order_names(decode(request)) if request is not None else {}
+        nums = [keys.order_num(position) for position in range(1, run.total + 1)]
+        orders = self._ports.runs.orders(run.run_id, nums)
+        names = {num: names.get(num) or (orders[num].name if num in orders else num) for num in nums}
+        lease.ensure()
+        finalize(self._ports, run, names, orders)
+        self._ports.locks.complete(run.run_id, lease.owner)
+        self._ports.internal.put(keys.finished_key(run.run_id), EMPTY)
+
+
+def callbacks(event: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Return the marks of each run in an S3 event; keys are URL-encoded there (rule 14)."""
+    found: dict[str, set[str]] = {}
+    for record in event.get("Records", ()):
+        key = unquote_plus(str(record.get("s3", {}).get("object", {}).get("key", "")))
+        parsed = keys.parse_callback(key)
+        if parsed is None:
+            log.warning("dropping an event for %r, which is no callback", key)
+            continue
+        found.setdefault(parsed[0], set()).add(parsed[1])
+    return {run_id: frozenset(marks) for run_id, marks in found.items()}
+
+
+def order_names(request: Mapping[str, Any]) -> dict[str, str]:
+    """Return order number -> name of a stored request."""
+    orders = request.get("orders", ())
+    names = list(orders) if isinstance(orders, Mapping) else [order["order_name"] for order in orders]
+    return {keys.order_num(position): name for position, name in enumerate(names, 1)}

@@ -1,0 +1,250 @@
+"""Performs what `decide` decided and folds what came back into the view."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, assert_never
+
+from src.common import keys
+from src.common.codec import decode, encode
+from src.common.errors import Permanent, Transient
+from src.common.ports import (
+    Builds,
+    Clock,
+    Comments,
+    LockStore,
+    ObjectStore,
+    RunStore,
+    Watchdogs,
+    Workers,
+)
+from src.common.records import Claim, Dispatch, Event, Order, Result, Run, WatchdogInput, read_claim
+from src.common.status import ENDING_EVENT, OrderStatus
+from src.orchestrator.actions import (
+    Acknowledge,
+    Action,
+    Commit,
+    End,
+    HandOver,
+    Load,
+    LookUp,
+    StartRunWatchdog,
+    View,
+)
+from src.orchestrator.draft import EVENT_TTL_S
+
+log = logging.getLogger(__name__)
+
+EMPTY: Final = b"{}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """All that the orchestrator touches."""
+
+    runs: RunStore
+    locks: LockStore
+    internal: ObjectStore
+    done: ObjectStore
+    workers: Workers
+    builds: Builds
+    watchdogs: Watchdogs
+    comments: Comments
+    clock: Clock
+
+
+@dataclass
+class Performer:
+    """Performs actions for one round; remembers what must be raised at its end."""
+
+    ports: Ports
+    errors: list[Exception] = field(default_factory=list)
+
+    def perform(self, action: Action, view: View) -> View:
+        """Perform one action and return what is known afterwards."""
+        match action:
+            case StartRunWatchdog(run):
+                self._watch_run(run)
+                return view.having(watched=True)
+            case Load(nums):
+                rows = self.ports.runs.orders(view.run.run_id, nums)
+                return view.having(orders={**view.orders, **rows}, looked=view.looked | nums)
+            case LookUp(nums):
+                results = {num: self._result(view.run.run_id, num) for num in sorted(nums)}
+                return view.having(results={**view.results, **results})
+            case Commit(change):
+                self.ports.runs.commit(change)
+                rows = {order.num: order for order in change.orders}
+                return view.having(run=change.run, orders={**view.orders, **rows})
+            case HandOver(order):
+                return self._hand_over(order, view)
+            case End(num, claim, force):
+                result = self._end(view.run.run_id, num, claim, force=force)
+                found = {} if result is None else {num: result}
+                return view.having(results={**view.results, **found}, ended=view.ended | {num})
+            case Acknowledge(order, late):
+                self._acknowledge(view.run, order, late)
+                return view.having(acknowledged=view.acknowledged | {order.num})
+            case _:
+                assert_never(action)
+
+    def _watch_run(self, run: Run) -> None:
+        task = WatchdogInput(
+            run_id=run.run_id,
+            num=keys.PACKAGING,
+            start_by=run.package_by,
+            end_by=run.end_by,
+            due_at=run.package_by,
+        )
+        self.ports.watchdogs.start(keys.execution_name(run.run_id, keys.PACKAGING), task)
+
+    def _result(self, run_id: str, num: str) -> Result | None:
+        body = self.ports.internal.get(keys.result_key(run_id, num))
+        if body is None:
+            return None
+        try:
+            result = Result.from_item(decode(body))
+        except (ValueError, TypeError) as error:
+            return _unreadable(f"the result of {run_id}:{num} is unreadable: {error}")
+        if result.status not in ENDING_EVENT:
+            return _unreadable(f"the result of {run_id}:{num} says {result.status}, which ends nothing")
+        return result
+
+    def _hand_over(self, order: Order, view: View) -> View:
+        """Start the watchdog, then the worker; both may be repeated. Only this order suffers."""
+        try:
+            name = keys.execution_name(order.run_id, order.num)
+            self.ports.watchdogs.start(name, watchdog_input(order))
+            dispatch = self._dispatch(order, view.run.trace_id)
+            (self.ports.workers if order.use_lambda else self.ports.builds).start(dispatch)
+        except Permanent as error:
+            log.warning("handing over %s:%s: %s", order.run_id, order.num, error)
+            return view.having(refused={**view.refused, order.num: f"not started: {error}"[:500]})
+        except Exception as error:  # noqa: BLE001 - raised at the end of the round; the others go on
+            log.warning("handing over %s:%s: %s", order.run_id, order.num, error)
+            self.errors.append(error)
+            return view.having(deferred=view.deferred | {order.num})
+        return view.having(handed=view.handed | {order.num})
+
+    def _dispatch(self, order: Order, trace_id: str) -> Dispatch:
+        """Presign now: a URL lives no longer than the credentials that signed it (rule 9)."""
+        assert order.start_by is not None
+        assert order.end_by is not None
+        assert order.token is not None
+        window = max(1, (order.start_by - self.ports.clock.now_ms()) // 1000)
+        claim_key = keys.claim_key(order.run_id, order.num)
+        result_key = keys.result_key(order.run_id, order.num)
+        return Dispatch(
+            run_id=order.run_id,
+            trace_id=trace_id,
+            num=order.num,
+            name=order.name,
+            token=order.token,
+            identity=order.identity,
+            bundle_key=keys.bundle_key(order.run_id, order.num),
+            stop_key=keys.stop_key(order.run_id, order.num),
+            claim_url=self.ports.internal.presign_put_new(claim_key, window),
+            claim_read_url=self.ports.internal.presign_get(claim_key, order.url_lifetime),
+            result_url=self.ports.internal.presign_put_new(result_key, order.url_lifetime),
+            start_by=order.start_by,
+            end_by=order.end_by,
+            timeout=order.timeout,
+        )
+
+    def _end(self, run_id: str, num: str, claim: Claim, *, force: bool) -> Result | None:
+        """Take the claim, then write the result; None when a worker is left to end it (rule 6)."""
+        store = self.ports.internal
+        if not store.put_new(keys.claim_key(run_id, num), encode(claim.to_item())):
+            store.put(keys.stop_key(run_id, num), EMPTY)
+            holder = self._claim(run_id, num)
+            if holder is not None and holder.status is not None:
+                claim = holder  # another began to end it from outside and may have died: finish that
+            elif not force:
+                return None
+        assert claim.status is not None
+        ending = Result(status=claim.status, reason=claim.reason, finished_at=claim.claimed_at)
+        store.put_new(keys.result_key(run_id, num), encode(ending.to_item()))
+        return self._result(run_id, num) or ending
+
+    def _claim(self, run_id: str, num: str) -> Claim | None:
+        body = self.ports.internal.get(keys.claim_key(run_id, num))
+        return None if body is None else read_claim(body, self.ports.clock.now_ms())
+
+    def _acknowledge(self, run: Run, order: Order, late: Result | None) -> None:
+        if late is not None:
+            epoch = order.finished_at or run.created_at  # the same each time: telling twice is once
+            message = f"{late.status} came after the order was {order.status}"
+            self.ports.runs.record(
+                Event(
+                    trace_id=run.trace_id,
+                    run_id=run.run_id,
+                    order_name=order.name,
+                    epoch=epoch,
+                    event="late_result",
+                    status=order.status,
+                    message=message,
+                    ttl=epoch // 1000 + EVENT_TTL_S,
+                )
+            )
+        self.ports.internal.put(keys.ack_key(order.run_id, order.num), EMPTY)
+
+
+def watchdog_input(order: Order) -> WatchdogInput:
+    """Return the input of an order's watchdog: from its row alone, so that a repetition is the same."""
+    assert order.start_by is not None
+    assert order.end_by is not None
+    assert order.dispatched_at is not None
+    return WatchdogInput(
+        run_id=order.run_id,
+        num=order.num,
+        start_by=order.start_by,
+        end_by=order.end_by,
+        due_at=min(order.dispatched_at + order.timeout * 1000, order.end_by),
+    )
+
+
+def _unreadable(reason: str) -> Result:
+    return Result(status=OrderStatus.FAILED, reason=reason)
+
+
+def finalize(ports: Ports, run: Run, names: Mapping[str, str], orders: Mapping[str, Order]) -> None:
+    """Write what follows from the finished run item; each step may be repeated (rule 8).
+
+    `names` maps order numbers to names as the request gave them, `orders` are the rows that exist.
+    The lock and `finished.json` come after, in that order, and are the caller's.
+    """
+    summary = done_summary(run, names, orders)
+    ports.done.put_new(keys.done_key(run.run_id), encode(summary))
+    ports.comments.closed(run, summary)
+
+
+def done_summary(
+    run: Run, names: Mapping[str, str], orders: Mapping[str, Order]
+) -> dict[str, Any]:
+    """Return the done object: `{run_id, trace_id, flow_id, status, reason, counts, orders, ...}`."""
+    return {
+        "run_id": run.run_id,
+        "trace_id": run.trace_id,
+        "flow_id": run.flow_id,
+        "status": run.status,
+        "reason": run.reason,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "counts": dict(run.counts),
+        "orders": {name: _order_summary(num, orders.get(num)) for num, name in names.items()},
+    }
+
+
+def _order_summary(num: str, order: Order | None) -> dict[str, Any]:
+    if order is None:  # packaging ended before it wrote this order's row
+        return {"num": num, "status": OrderStatus.SKIPPED, "reason": "never packaged"}
+    return {
+        "num": num,
+        "status": order.status,
+        "exit_code": order.exit_code,
+        "started_at": order.started_at,
+        "finished_at": order.finished_at,
+        "reason": order.reason,
+    }

@@ -1,0 +1,1 @@
+"""process_webhook: takes jobs in, answers at once, and packages them afterwards."""

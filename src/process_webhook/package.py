@@ -1,0 +1,186 @@
+"""Packaging a run (rule 2): code and secrets are fetched, encrypted and uploaded, rows are put.
+
+May run twice at once and die anywhere: every write is put-if-absent, what was written first is read
+back and used, and nothing of an order is written before code and secrets of all of them are at hand.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from src.common import bundle, keys
+from src.common.codec import decode, encode
+from src.common.errors import PackagingError, Permanent, Problem, Transient
+from src.common.job import Job, OrderSpec, parse_job
+from src.common.ports import Clock, Comments, ObjectStore, RunStore, SecretSource
+from src.common.records import Order, Packaging, Result, Run
+from src.common.status import OrderStatus
+from src.process_webhook.secrets import credential, resolve
+
+log = logging.getLogger(__name__)
+
+SEEN_WITHIN_S: Final = 20  # how long packaging waits for the orchestrator before it raises
+_POLL_S: Final = 0.25
+_WAKE: Final = b"{}"
+
+
+class Code(Protocol):
+    """The code sources of a job."""
+
+    def pin(self, job: Job) -> dict[str, str]:
+        """Return the commit of each `<repository> <ref>`."""
+
+    def code(self, order: OrderSpec, commits: Mapping[str, str]) -> bytes | None:
+        """Return an order's code as a zip."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """Packages runs over its ports."""
+
+    runs: RunStore
+    internal: ObjectStore
+    secrets: SecretSource
+    comments: Comments
+    clock: Clock
+    sources: Callable[[Job], AbstractContextManager[Code]]
+    each: Callable[[Callable[[tuple[OrderSpec, Order]], None], Iterable[tuple[OrderSpec, Order]]], None]
+
+    def __call__(self, run_id: str) -> tuple[Result, str | None] | None:
+        """Package a run; None when there is nothing to do (any more).
+
+        Returns the result as written to `0000/result.json`, and the comment's address.
+
+        Raises:
+            Transient: the orchestrator has not come, or a service was not to be had: try again.
+            Permanent: the request is gone.
+        """
+        run = self.runs.run(run_id)
+        if run is None or run.finished_at is not None or run.closing is not None:
+            log.warning("packaging %s: the run is gone or over", run_id)
+            return None
+        result_key = keys.result_key(run_id, keys.PACKAGING)
+        if (body := self.internal.get(result_key)) is not None:
+            return Result.from_item(decode(body)), None
+        comment: str | None = None
+        started_at = self.clock.now_ms()
+        try:
+            comment = self._package(run)
+            result = Result(status=OrderStatus.SUCCEEDED)
+        except PackagingError as error:
+            result = _refused(error)
+        self._wait_until_seen(run)
+        result = Result(
+            status=result.status,
+            reason=result.reason,
+            problems=result.problems,
+            started_at=started_at,
+            finished_at=self.clock.now_ms(),
+        )
+        if not self.internal.put_new(result_key, encode(result.to_item())):
+            body = self.internal.get(result_key)
+            result = result if body is None else Result.from_item(decode(body))
+        return result, comment
+
+    def _package(self, run: Run) -> str | None:
+        job = self._job(run)
+        with self.sources(job) as sources:
+            packaging = self.runs.packaging(run.run_id) or self.runs.add_packaging(
+                Packaging(
+                    run_id=run.run_id,
+                    identity=bundle.new_identity(),
+                    commits=sources.pin(job),
+                    ttl=run.ttl,
+                )
+            )
+            secrets = resolve(job, self.secrets)
+            problems: list[Problem] = []
+            for order in job.orders:
+                try:
+                    sources.code(order, packaging.commits)
+                except PackagingError as error:
+                    problems += error.problems
+            if problems:
+                raise PackagingError(dict.fromkeys(problems))
+            comment = self._open_comment(run, job, packaging)
+            rows = self.runs.add_orders([_row(run, job, order) for order in job.orders])
+
+            def upload(pair: tuple[OrderSpec, Order]) -> None:
+                order, row = pair
+                code = sources.code(order, packaging.commits)
+                env = {**job.plain_env(order), **secrets[order.num]}
+                contents = bundle.Bundle(
+                    cmds=tuple(order.cmds), env=env, secrets=frozenset(secrets[order.num])
+                )
+                # To the identity in the stored row: the dispatch carries that one, whoever wrote it.
+                body = bundle.build(code, contents, row.identity)
+                self.internal.put_new(keys.bundle_key(run.run_id, order.num), body)
+
+            self.each(upload, zip(job.orders, rows, strict=True))
+        return comment
+
+    def _job(self, run: Run) -> Job:
+        body = self.internal.get(keys.request_key(run.digest))
+        if body is None:
+            raise Permanent(f"packaging {run.run_id}: its request {run.digest} is gone")
+        # It was checked when it was accepted, by the rules in force then.
+        return parse_job(decode(body), file_urls=True, code_buckets=None)
+
+    def _open_comment(self, run: Run, job: Job, packaging: Packaging) -> str | None:
+        """Open the comment; leave the token for later ones to the orchestrator, encrypted (rule 11)."""
+        if job.pr_number is None and job.issue_number is None:
+            return None
+        token = None
+        if job.git_token_location is not None:
+            token = credential(job.git_token_location, self.secrets)
+            body = bundle.encrypt(token, packaging.identity)
+            self.internal.put_new(keys.vcs_key(run.run_id), body)
+        fields: dict[str, Any] = job.model_dump(include={"git_repo", "pr_number", "issue_number"})
+        return self.comments.opened(run, fields, token)
+
+    def _wait_until_seen(self, run: Run) -> None:
+        """Return once the orchestrator came; a result without it would wake nobody for sure.
+
+        Raises:
+            Transient: it did not come. It was woken again, and packaging is repeated.
+        """
+        until = self.clock.now_ms() + SEEN_WITHIN_S * 1000
+        while True:
+            stored = self.runs.run(run.run_id)
+            if stored is not None and stored.seen_at is not None:
+                return
+            if self.clock.now_ms() >= until:
+                break
+            self.clock.sleep(_POLL_S)
+        self.internal.put(keys.accepted_key(run.run_id), _WAKE)
+        raise Transient(f"packaging {run.run_id}: the orchestrator has not come yet")
+
+
+def _row(run: Run, job: Job, order: OrderSpec) -> Order:
+    return Order(
+        run_id=run.run_id,
+        num=order.num,
+        name=order.order_name,
+        timeout=order.timeout,
+        start_window=order.start_window,
+        url_lifetime=order.url_lifetime,
+        ttl=run.ttl,
+        must_succeed=order.must_succeed,
+        use_lambda=order.use_lambda,
+        identity=bundle.new_identity(),
+        dependents=job.dependents(order.num),
+        open=job.open(order.num),
+        queue_id=order.queue_id,
+    )
+
+
+def _refused(error: PackagingError) -> Result:
+    return Result(
+        status=OrderStatus.FAILED,
+        reason="; ".join(str(problem) for problem in error.problems)[:1000],
+        problems=tuple(problem.as_dict() for problem in error.problems),
+    )

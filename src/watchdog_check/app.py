@@ -1,0 +1,96 @@
+"""One turn of a watchdog over its ports: S3 under `tmp/callbacks/runs/` is all that it may touch."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, assert_never
+
+from src.common import keys
+from src.common.codec import encode
+from src.common.ports import Clock, ObjectStore
+from src.common.records import Claim, Result, WatchdogInput, read_claim
+from src.common.status import OrderStatus
+from src.watchdog_check.decide import EndOrder, Turn, may_be_overdue, overdue, run_turn
+
+log = logging.getLogger(__name__)
+
+_EMPTY: Final = b"{}"
+
+
+class WatchdogCheck:
+    """Lambda handler `watchdog_check` over its ports."""
+
+    def __init__(self, internal: ObjectStore, clock: Clock) -> None:
+        self._internal = internal
+        self._clock = clock
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Take one turn.
+
+        Args:
+            event: the `WatchdogInput` of the execution, `poked_at` being the previous turn's answer.
+            context: unused.
+
+        Returns:
+            `{"done": bool, "poked_at": epoch ms | None}`.
+        """
+        del context
+        task = WatchdogInput.from_item(event)
+        now = self._clock.now_ms()
+        turn = self._run(task, now) if task.num == keys.PACKAGING else self._order(task, now)
+        if turn is Turn.POKE:
+            self._internal.put(keys.poke_key(task.run_id), _EMPTY)
+        poked_at = now if turn is Turn.POKE or task.poked_at is None else task.poked_at
+        return {"done": turn is Turn.FINISHED, "poked_at": poked_at}
+
+    def _order(self, task: WatchdogInput, now: int) -> Turn:
+        if self._exists(keys.result_key(task.run_id, task.num)):
+            # Poke: the event of this result may be lost, or its effect not yet written.
+            return Turn.FINISHED if self._exists(keys.ack_key(task.run_id, task.num)) else Turn.POKE
+        if not may_be_overdue(task, now):
+            return Turn.WAIT
+        match overdue(task, self._claim(task), now):
+            case EndOrder() as ending:
+                self._end(task, ending, now)
+                return Turn.WAIT
+            case Turn() as turn:
+                return turn
+            case other:
+                assert_never(other)
+
+    def _run(self, task: WatchdogInput, now: int) -> Turn:
+        if self._exists(keys.finished_key(task.run_id)):
+            return Turn.FINISHED
+        if now >= task.start_by:
+            reason = "packaging did not end by its deadline"
+            self._report(task, Result(status=OrderStatus.TIMED_OUT, reason=reason, finished_at=now))
+        return run_turn(task, now)
+
+    def _end(self, task: WatchdogInput, ending: EndOrder, now: int) -> None:
+        log.warning("ending %s:%s: %s", task.run_id, task.num, ending.reason)
+        if ending.claim_first:
+            claim = Claim(
+                by="watchdog",
+                nonce=str(uuid.uuid4()),
+                claimed_at=now,
+                end_by=now,
+                status=ending.status,
+                reason=ending.reason,
+            )
+            if not self._internal.put_new(
+                keys.claim_key(task.run_id, task.num), encode(claim.to_item())
+            ):
+                return  # a worker came at the last moment: its own deadline counts from now on
+        self._report(task, Result(status=ending.status, reason=ending.reason, finished_at=now))
+
+    def _report(self, task: WatchdogInput, result: Result) -> None:
+        self._internal.put_new(keys.result_key(task.run_id, task.num), encode(result.to_item()))
+
+    def _claim(self, task: WatchdogInput) -> Claim | None:
+        body = self._internal.get(keys.claim_key(task.run_id, task.num))
+        return None if body is None else read_claim(body, task.end_by)
+
+    def _exists(self, key: str) -> bool:
+        return self._internal.get(key) is not None

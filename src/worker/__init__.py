@@ -1,0 +1,1 @@
+"""worker: claims one order, runs its commands as real processes, reports their result."""

@@ -1,0 +1,56 @@
+"""Composition root of the worker, on Lambda and (through `__main__`) on CodeBuild."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from src.common import log
+from src.common.aws.clients import Clients, config, default_clients
+from src.common.aws.objects import S3ObjectStore
+from src.common.aws.uploads import HttpUploads
+from src.common.clock import SystemClock
+from src.common.settings import WorkerSettings
+from src.worker import kin
+from src.worker.app import Worker
+
+
+class _Impatient(Clients):
+    """For the look for a cancel, which the commands' deadline waits for: the next one may do."""
+
+    def _make(self, service: str) -> Any:
+        from botocore.config import Config
+
+        hasty = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+        return self.session.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.endpoint,
+            config=config(service, self.endpoint).merge(hasty),
+        )
+
+
+def _show(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the log stream of the function or build
+
+
+@cache
+def app() -> Worker:
+    """Build the app from the environment, once per process."""
+    log.set_up("worker")
+    settings = WorkerSettings.from_env(os.environ)
+    kin.shield()
+    return Worker(
+        S3ObjectStore(default_clients(), bucket=settings.internal_bucket),
+        HttpUploads(),
+        SystemClock(),
+        _show,
+        environ=dict(os.environ),
+        stops=S3ObjectStore(_Impatient(), bucket=settings.internal_bucket),
+    )
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
+    """Run the order that the dispatch `event` hands over."""
+    return app()(event, context)

@@ -1,0 +1,163 @@
+"""Every port at once, on one platform or another: what the contract suite runs against.
+
+A `PortWorld` holds the adapters under test and the few means a test needs to see what became of a
+call: what was handed over, and objects and secrets to start from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from src.common.aws.functions import (
+    CodeBuilds,
+    LambdaPackager,
+    LambdaWorkers,
+    StepFunctionsWatchdogs,
+)
+from src.common.aws.locks import DynamoLockStore
+from src.common.aws.objects import S3CodeStore, S3ObjectStore
+from src.common.aws.runs import DynamoRunStore
+from src.common.aws.secrets import AwsSecretSource
+from src.common.aws.uploads import HttpUploads
+from src.common.clock import SystemClock
+from src.common.ports import (
+    Builds,
+    CodeStore,
+    LockStore,
+    ObjectStore,
+    Packager,
+    RunStore,
+    SecretSource,
+    Uploads,
+    Watchdogs,
+    Workers,
+)
+from src.common.records import Dispatch, WatchdogInput
+from src.local import memory
+from src.local.moto_deploy import put_secrets
+from src.local.moto_world import BUILD, MotoWorld
+from src.local.stack import PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER
+
+SSM = {"/iac-ci/token": "ghp_ü💥 with spaces"}
+SECRETS = {"iac-ci/db": '{"user": "app", "password": "p\\u00e4ss"}'}
+CODE_BUCKET = "somebody-elses-code"
+
+HandedOver = tuple[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortWorld:
+    """The ports on one platform. `handed_over` returns (kind, what) since it was last asked."""
+
+    name: str
+    runs: RunStore
+    locks: LockStore
+    internal: ObjectStore
+    code: CodeStore
+    packager: Packager
+    workers: Workers
+    builds: Builds
+    watchdogs: Watchdogs
+    secrets: SecretSource
+    uploads: Uploads
+    put_code: Callable[[str, bytes], None]
+    handed_over: Callable[[], list[HandedOver]]
+
+
+@contextmanager
+def memory_ports() -> Iterator[PortWorld]:
+    """Yield the in-memory adapters."""
+    seen: list[HandedOver] = []
+    clock = SystemClock()
+    buckets = memory.MemoryBuckets()
+
+    def handed_over() -> list[HandedOver]:
+        taken = list(seen)
+        seen.clear()
+        return taken
+
+    yield PortWorld(
+        name="memory",
+        runs=memory.MemoryRunStore(),
+        locks=memory.MemoryLockStore(),
+        internal=buckets.bucket("internal", clock),
+        code=memory.MemoryCodeStore(buckets),
+        packager=memory.MemoryPackager(lambda run_id: seen.append(("package", run_id))),
+        workers=memory.MemoryWorkers(lambda dispatch: seen.append(("worker", dispatch))),
+        builds=memory.MemoryBuilds(lambda dispatch: seen.append(("build", dispatch))),
+        watchdogs=memory.MemoryWatchdogs(lambda _name, task: seen.append(("watchdog", task))),
+        secrets=memory.MemorySecrets({**SSM, **SECRETS}),
+        uploads=memory.MemoryUploads(buckets, clock),
+        put_code=lambda key, body: buckets.put(CODE_BUCKET, key, body),
+        handed_over=handed_over,
+    )
+
+
+@contextmanager
+def moto_ports() -> Iterator[PortWorld]:
+    """Yield the boto3 adapters on moto."""
+    seen: list[HandedOver] = []
+    with MotoWorld() as world:
+        world.handlers[PROCESS_WEBHOOK] = lambda event, _: seen.append(
+            ("package", event["package_run"])
+        )
+        world.handlers[WORKER] = lambda event, _: seen.append(("worker", Dispatch.from_item(event)))
+        world.handlers[BUILD] = lambda event, _: seen.append(("build", Dispatch.from_item(event)))
+
+        def check(event: dict[str, Any], _context: object) -> dict[str, Any]:
+            seen.append(("watchdog", WatchdogInput.from_item(event)))
+            return {"done": True, "poked_at": None}
+
+        world.handlers[WATCHDOG_CHECK] = check
+        put_secrets(world.clients, SSM, SECRETS)
+        s3 = world.clients.s3
+        location: Any = {"LocationConstraint": world.stack.region}
+        s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration=location)
+
+        def handed_over() -> list[HandedOver]:
+            world.drain()
+            taken = list(seen)
+            seen.clear()
+            return taken
+
+        yield boto3_ports(
+            world,
+            put_code=lambda key, body: s3.put_object(Bucket=CODE_BUCKET, Key=key, Body=body),
+            handed_over=handed_over,
+        )
+
+
+def boto3_ports(
+    world: MotoWorld,
+    *,
+    put_code: Callable[[str, bytes], object],
+    handed_over: Callable[[], list[HandedOver]],
+    name: str = "moto",
+) -> PortWorld:
+    """Return the boto3 adapters on the stack of `world`; they never sleep between attempts."""
+    clients, stack = world.clients, world.stack
+    return PortWorld(
+        name=name,
+        runs=DynamoRunStore(
+            clients,
+            orders_table=stack.tables["orders"].name,
+            events_table=stack.tables["order_events"].name,
+        ),
+        locks=DynamoLockStore(clients, locks_table=stack.tables["orchestrator_locks"].name),
+        internal=S3ObjectStore(clients, bucket=stack.buckets["internal"].name),
+        code=S3CodeStore(clients),
+        packager=LambdaPackager(clients, function=stack.functions[PROCESS_WEBHOOK].name),
+        workers=LambdaWorkers(clients, function=stack.functions[WORKER].name),
+        builds=CodeBuilds(clients, project=stack.build_project.name),
+        watchdogs=StepFunctionsWatchdogs(clients, state_machine_arn=stack.state_machine_arn),
+        secrets=AwsSecretSource(clients),
+        uploads=HttpUploads(),
+        put_code=lambda key, body: (put_code(key, body), None)[1],
+        handed_over=handed_over,
+    )
+
+
+PLATFORMS: dict[str, Callable[[], Any]] = {"memory": memory_ports, "moto": moto_ports}
