@@ -24,8 +24,8 @@ _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _MEANS: Final = {"n": "\n", "r": "\r", "t": "\t", "\n": ""}
 
 
-def parse(text: str, source: str) -> dict[str, str]:
-    """Return the variables in `text`; `source` is the file's name in problems.
+def parse(text: str) -> dict[str, str]:
+    """Return the variables in `text`.
 
     Raises:
         JobRefused: naming every line that is no assignment (never its value, which may be secret).
@@ -43,7 +43,7 @@ def parse(text: str, source: str) -> dict[str, str]:
             name, value, at = _assignment(text, at)
             found[name] = value
         except ValueError as error:
-            problems.append(Problem(f"{source}:{line}", str(error)))
+            problems.append(Problem("", f"line {line}: {error}"))
             at = _next_line(text, at)
     if problems:
         raise JobRefused(problems)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final, Self
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
@@ -119,17 +119,17 @@ class LiveView:
         line = Text(no_wrap=True, overflow="crop")
         colour = style.COLOUR[row.status]
         line.append(f"{style.sign(row.status, ascii_only=is_ascii(self._console))} ", colour)
-        line.append(_fitted(row.name, name_cells) + " ")
+        line.append(self._fitted(row.name, name_cells) + " ")
         if width >= 60:
-            line.append(_fitted(style.word(row.status), STATUS_CELLS) + " ", colour)
-        line.append(_fitted("" if elapsed is None else duration(elapsed), ELAPSED_CELLS) + " ")
+            line.append(self._fitted(style.word(row.status), STATUS_CELLS) + " ", colour)
+        line.append(self._fitted("" if elapsed is None else duration(elapsed), ELAPSED_CELLS) + " ")
         rest = width - line.cell_len
         if rest > 4 and row.last_line:
-            line.append(_fitted(row.last_line, rest - 1), "dim")
+            line.append(self._fitted(row.last_line, rest - 1), "dim")
         return line
 
-
-def _fitted(text: str, cells: int) -> str:
-    """Return `text` in exactly `cells` terminal cells, wide characters counted as such."""
-    fitted = set_cell_size(text, cells)
-    return fitted if len(text) <= len(fitted.rstrip()) else set_cell_size(text, cells - 1) + "~"
+    def _fitted(self, text: str, cells: int) -> str:
+        """Return `text` in exactly `cells` terminal cells, wide characters counted as such."""
+        if cell_len(text) <= cells:
+            return set_cell_size(text, cells)
+        return set_cell_size(text, cells - 1) + ("~" if is_ascii(self._console) else "…")

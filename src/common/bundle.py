@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from src.common import zips
+from src.common.codezip import EPOCH
 from src.common.errors import BundleError
 
 ORDER: Final = "order.json"
@@ -27,7 +28,6 @@ MAX_PART: Final = 16 * 2**20  # bytes of order.json and of env.age
 _END: Final = struct.Struct("<4s4H2LH")  # end of central directory
 _END_MAGIC: Final = b"PK\x05\x06"
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")  # one entry of the central directory
-_TIME: Final = (1980, 1, 1, 0, 0, 0)
 _WHAT: Final = "the bundle"
 
 
@@ -71,7 +71,7 @@ def decrypt(data: bytes, identity: str) -> str:
 
 
 def build(code_zip: bytes | None, bundle: Bundle, identity: str) -> bytes:
-    """Return the bundle: a copy of `code_zip` (one of `zips.CodeZip`) with the order's parts."""
+    """Return the bundle: a copy of `code_zip` (one of `codezip.CodeZip`) with the order's parts."""
     order = {"version": VERSION, "cmds": list(bundle.cmds)}
     env = {"env": dict(bundle.env), "secrets": sorted(bundle.secrets)}
     buffer = io.BytesIO()
@@ -80,7 +80,7 @@ def build(code_zip: bytes | None, bundle: Bundle, identity: str) -> bytes:
             (ORDER, json.dumps(order, separators=(",", ":")).encode()),
             (ENV, encrypt(json.dumps(env, separators=(",", ":")), identity)),
         ):
-            info = zipfile.ZipInfo(name, _TIME)
+            info = zipfile.ZipInfo(name, EPOCH)
             info.external_attr = 0o600 << 16
             archive.writestr(info, data)
     parts = buffer.getvalue()

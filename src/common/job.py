@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from src.common import job_fields as form
 from src.common import keys
+from src.common.git_names import git_host
 from src.common.job_model import Code, GitCode, InlineCode, Job, OrderSpec, S3Code
 from src.common.jsontext import sha256
 from src.common.validation import checked
@@ -84,5 +85,5 @@ def _code(job: Job, order: OrderSpec) -> Code | None:
         repo=repo,
         ref=order.git_ref or inherited or "HEAD",
         folder=order.git_folder or ".",
-        trusted=job.git_repo is None or form.git_host(repo) == form.git_host(job.git_repo),
+        trusted=job.git_repo is None or git_host(repo) == git_host(job.git_repo),
     )

@@ -8,11 +8,11 @@ from __future__ import annotations
 import posixpath
 import re
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from src.common import keys
+from src.common.git_names import git_ref, git_url
 
 LAMBDA_TIMEOUT: Final = 540  # s: a worker Lambda lives 600, and its result must still leave it
 BUILD_TIMEOUT: Final = 10_800  # s: a presigned URL dies with the role session that signed it
@@ -24,14 +24,7 @@ ONE_STRING: Final = 131_071  # bytes: Linux starts no process with a longer argu
 ENV_PREFIX: Final = "IAC_CI_"
 
 ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9.-]+")
-_SSH_USER: Final = re.compile(r"(?!-)[A-Za-z0-9._-]+")
-_SCP_LIKE: Final = re.compile(
-    r"(?:(?P<user>[^@/\s:]+)@)?(?P<host>[^@/\s:]+):(?P<path>[^:@\s\\][^@\s\\]*)"
-)
-_REF_REFUSED: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(?:/|$)|(?:^|/)\.")
 _S3: Final = re.compile(
     r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>[^\x00-\x1f\x7f]{1,1020}\.zip)"
 )
@@ -89,62 +82,6 @@ def env_name(name: str) -> str:
     if name.startswith(ENV_PREFIX):
         raise ValueError(f"names starting with {ENV_PREFIX} are reserved")
     return name
-
-
-def git_url(url: str, info: ValidationInfo) -> str:
-    """Check a repository's URL; `context={"file_urls": True}` admits file URLs."""
-    if _CONTROL.search(url) or " " in url:
-        raise ValueError("must not hold spaces or control characters")
-    if url.startswith("-") or "::" in url:
-        raise ValueError("must be an https or ssh URL")
-    if "://" in url:
-        return _url(url, file_urls=bool(info.context and info.context.get("file_urls")))
-    scp = _SCP_LIKE.fullmatch(url)
-    if not scp or not _HOST.fullmatch(scp["host"]) or scp["path"].startswith("-"):
-        raise ValueError("must be an https or ssh URL")
-    if scp["user"] is not None and not _SSH_USER.fullmatch(scp["user"]):
-        raise ValueError("must not name a user of this form")
-    return url
-
-
-def _url(url: str, *, file_urls: bool) -> str:
-    try:
-        parts = urlsplit(url)
-        host, user, password, _ = parts.hostname, parts.username, parts.password, parts.port
-    except ValueError as error:
-        raise ValueError(f"is no valid URL ({error})") from None
-    if parts.scheme not in ("https", "ssh", "file"):
-        raise ValueError(f"must be an https or ssh URL, not {parts.scheme}")
-    if password is not None or (user is not None and parts.scheme != "ssh"):
-        raise ValueError("must not hold credentials: name where they lie in git_token_location")
-    if parts.query or parts.fragment or "?" in url or "#" in url:
-        raise ValueError("must not hold a query or fragment")
-    if parts.scheme == "file":
-        if not file_urls:
-            raise ValueError("file URLs work in local runs only")
-        if parts.netloc or not parts.path.startswith("/"):
-            raise ValueError("must be of the form file:///path")
-    elif not host or not _HOST.fullmatch(host) or len(parts.path) < 2:
-        raise ValueError(f"must be of the form {parts.scheme}://host/path")
-    elif user is not None and not _SSH_USER.fullmatch(user):
-        raise ValueError("must not name a user of this form")
-    return url
-
-
-def git_host(url: str) -> str:
-    """Return the host of a checked repository URL (`""` for file URLs)."""
-    if "://" in url:
-        return urlsplit(url).netloc.rpartition("@")[2].lower()
-    return url.partition(":")[0].rpartition("@")[2].lower()
-
-
-def git_ref(ref: str) -> str:
-    """Check a branch, tag or commit (git's own rules for names, and nothing like an option)."""
-    if not ref or len(ref) > 255 or ref.startswith(("-", "/")) or ref.endswith(("/", ".")):
-        raise ValueError("must be a branch, tag or commit")
-    if _REF_REFUSED.search(ref) or ref == "@":
-        raise ValueError("must be a branch, tag or commit, without the characters git refuses")
-    return ref
 
 
 def folder(path: str) -> str:

@@ -1,7 +1,7 @@
-"""Zips of code: written the same way each time, read as if an enemy had made them.
+"""Zips of code, read as if an enemy had made them.
 
-`CodeZip` collects files under `code/`; `entries` and `unpack` read a zip and refuse what could land
-outside its folder or fill the disk. Knows nothing of orders, secrets or where zips lie.
+`entries` and `unpack` refuse what could land outside its folder or fill the disk. Knows nothing of
+orders, secrets or where zips lie; `src.common.codezip` writes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from src.common.errors import BundleError
 
@@ -31,9 +31,8 @@ RATIO_FLOOR: Final = 64 * 2**20
 MAX_NAME: Final = 2048  # bytes
 MAX_TARGET: Final = 4096  # bytes of a symbolic link's target
 
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # a zip's earliest time: equal content gives equal bytes
 _ENCRYPTED: Final = 0x1
-_UNIX: Final = 3
+UNIX: Final = 3
 _METHODS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
@@ -112,7 +111,7 @@ def _entry(info: zipfile.ZipInfo, what: str) -> Entry:
         raise BundleError(f"reading {what}: entry {name!r} is encrypted")
     if info.compress_type not in _METHODS:
         raise BundleError(f"reading {what}: entry {name!r} uses compression {info.compress_type}")
-    mode = info.external_attr >> 16 if info.create_system == _UNIX else 0
+    mode = info.external_attr >> 16 if info.create_system == UNIX else 0
     if info.is_dir():
         kind = Kind.FOLDER
     elif stat.S_ISLNK(mode):
@@ -196,57 +195,3 @@ def _write(archive: zipfile.ZipFile, entry: Entry, path: Path) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     with archive.open(entry.info) as source, os.fdopen(os.open(path, flags, mode), "wb") as target:
         shutil.copyfileobj(source, target, 2**20)
-
-
-class CodeZip:
-    """Collects code into a zip, every name under `code/`; equal input gives equal bytes."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._buffer = io.BytesIO()
-        self._zip = zipfile.ZipFile(self._buffer, "w", zipfile.ZIP_DEFLATED)
-        self._total = 0
-
-    def file(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> None:
-        """Add a file of `size` bytes.
-
-        Raises:
-            BundleError: the code is too large, or the name leads out of it.
-        """
-        info = self._info(name, stat.S_IFREG | (0o755 if executable else 0o644), size)
-        info.compress_type = zipfile.ZIP_DEFLATED
-        info.file_size = size
-        with self._zip.open(info, "w") as target:
-            shutil.copyfileobj(source, target, 2**20)
-
-    def folder(self, name: str) -> None:
-        """Add an empty folder."""
-        self._zip.writestr(self._info(name + "/", stat.S_IFDIR | 0o755, 0), b"")
-
-    def link(self, name: str, target: str) -> None:
-        """Add a symbolic link.
-
-        Raises:
-            BundleError: it leads out of the code.
-        """
-        check_link(name, target, self._what)
-        encoded = target.encode()
-        self._zip.writestr(self._info(name, stat.S_IFLNK | 0o777, len(encoded)), encoded)
-
-    def close(self) -> bytes:
-        """Return the zip."""
-        self._zip.close()
-        return self._buffer.getvalue()
-
-    def _info(self, name: str, mode: int, size: int) -> zipfile.ZipInfo:
-        if not is_inside(name.removesuffix("/")):
-            raise BundleError(f"packing {self._what}: {name!r} leads out of its folder")
-        self._total += size
-        if self._total > MAX_BYTES:
-            raise BundleError(f"packing {self._what}: over {MAX_BYTES} bytes of code")
-        if len(self._zip.filelist) >= MAX_ENTRIES:
-            raise BundleError(f"packing {self._what}: over {MAX_ENTRIES} files")
-        info = zipfile.ZipInfo(CODE + name, _EPOCH)
-        info.create_system = _UNIX
-        info.external_attr = mode << 16
-        return info

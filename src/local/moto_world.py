@@ -8,15 +8,16 @@
 
 S3 events obey the stored notification configuration; executions run the stored definition in moto's
 threads, but the handlers that they call run on the thread that drains. Time is the given clock's.
+moto's state is the process's, so there is one world at a time; share it, with unique run ids.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Self
 from unittest.mock import patch
@@ -26,59 +27,40 @@ from src.common.aws.functions import PAYLOAD_VARIABLE
 from src.common.clock import SystemClock
 from src.common.codec import decode
 from src.common.ports import Clock
-from src.local.calls import CallLog, as_handler
-from src.local.pump import Delivery, Origin, Pump
+from src.local.calls import CallLog
+from src.local.deliveries import Deliveries
+from src.local.pump import Delivery, Origin
 from src.local.stack import WORKER, Stack
 
-Handler = Callable[[Any, Any], Any]
-
-BUILD: Final = "build"  # handlers' key of what a build runs; without one, the worker's handler
-LAMBDA_RETRIES: Final = 2  # of an asynchronous invocation
-QUIET_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 10.0
 
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a handler gets beside its event."""
-
-    function_name: str
-    aws_request_id: str
-    deadline_ms: int
-    memory_limit_in_mb: int
-    clock: Clock
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return how long the invocation may still take."""
-        return max(0, self.deadline_ms - self.clock.now_ms())
+_CONFIG: Final[Any] = {
+    "lambda": {"use_docker": False},
+    "stepfunctions": {"execute_state_machine": True},
+}
+_RUNNING: Final = Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A delivery whose attempts are used up, and the last error."""
+class MotoWorld(Deliveries):
+    """The described stack on moto. A context manager; nothing of it outlives the block.
 
-    delivery: Delivery
-    error: Exception
+    Args:
+        stack: what to deploy.
+        clock: the time of waits, deadlines and idempotency tokens.
+        webhook_secret: value of the SSM parameter that the stack names; None: there is none.
+    """
 
-
-@dataclass
-class MotoWorld:
-    """The described stack on moto. A context manager; nothing of it outlives the block."""
-
-    stack: Stack = field(default_factory=Stack)
-    clock: Clock = field(default_factory=SystemClock)
-    webhook_secret: str | None = "a webhook secret"  # noqa: S105 - emulated
-    handlers: dict[str, Handler] = field(default_factory=dict)
-    failed: list[Failure] = field(default_factory=list)
-    calls: CallLog = field(default_factory=CallLog)
-
-    def __post_init__(self) -> None:
-        self._exits = ExitStack()
-        self._pump = Pump(self.clock)
+    def __init__(
+        self,
+        stack: Stack | None = None,
+        clock: Clock | None = None,
+        webhook_secret: str | None = "a webhook secret",  # noqa: S107 - an emulator's
+    ) -> None:
+        super().__init__(stack or Stack(), clock or SystemClock())
+        self.webhook_secret = webhook_secret
         self.clients = Clients(region=self.stack.region)
-        self._keys = {function.name: key for key, function in self.stack.functions.items()}
-
-    # -- life ---------------------------------------------------------------------------------
+        self.calls = CallLog()
+        self._exits = ExitStack()
 
     def __enter__(self) -> Self:
         self.start()
@@ -93,22 +75,20 @@ class MotoWorld:
         self.stop()
 
     def start(self) -> None:
-        """Start moto and deploy the stack (0.2 s)."""
+        """Start moto and deploy the stack (0.3 s).
+
+        Raises:
+            RuntimeError: another world runs in this process.
+        """
         from moto import mock_aws
 
         from src.local import moto_deploy, moto_patches
 
         with self._exits as exits:
+            exits.enter_context(_only_one())
             region = {"AWS_DEFAULT_REGION": self.stack.region, "AWS_REGION": self.stack.region}
             exits.enter_context(patch.dict(os.environ, region))
-            exits.enter_context(
-                mock_aws(
-                    config={
-                        "lambda": {"use_docker": False},
-                        "stepfunctions": {"execute_state_machine": True},
-                    }
-                )
-            )
+            exits.enter_context(mock_aws(config=_CONFIG))
             exits.enter_context(moto_patches.patched(_Platform(self)))
             self.calls.attach(self.clients.session)
             moto_deploy.deploy(self.stack, self.clients)
@@ -126,7 +106,7 @@ class MotoWorld:
     def reset(self) -> None:
         """Forget deliveries, failures, counts and executions; objects and rows stay."""
         self._end_executions()
-        self._pump.reopen()
+        self.pump.reopen()
         self.failed.clear()
         self.calls.clear()
 
@@ -137,112 +117,21 @@ class MotoWorld:
         while True:
             # Again and again: an execution that is only starting cannot be stopped yet.
             joined = moto_patches.end_executions(self.stack.account, self.stack.region, 0.05)
-            self._pump.close()
+            self.pump.close()
             if joined():
                 return
             if time.monotonic() > until:
                 raise TimeoutError(f"threads of executions still run after {STOP_TIMEOUT_S} s")
 
-    # -- deliveries ---------------------------------------------------------------------------
 
-    @property
-    def queue(self) -> tuple[Delivery, ...]:
-        """The deliveries that wait, next first."""
-        return self._pump.queue
-
-    def take(self) -> list[Delivery]:
-        """Return all waiting deliveries, leaving none: to reorder, drop or repeat them."""
-        return self._pump.take()
-
-    def push(self, delivery: Delivery) -> None:
-        """Queue a delivery."""
-        self._pump.push(delivery)
-
-    def drain(self, retries: int = 0, timeout_s: float = QUIET_TIMEOUT_S) -> int:
-        """Deliver until nothing waits and every execution is parked or ended.
-
-        Args:
-            retries: how often a failing delivery is repeated, at the end of the queue. With 0 its
-                error is raised here; else (`LAMBDA_RETRIES` is AWS's) it ends up in `failed`.
-            timeout_s: of real time, that executions may be at work without a delivery.
-
-        Returns:
-            The number of deliveries.
-        """
-        count = 0
-        while (delivery := self._pump.pop(timeout_s)) is not None:
-            count += 1
-            self._deliver(delivery, retries)
-        return count
-
-    def next_delivery(self, timeout_s: float) -> Delivery | None:
-        """Return the next delivery for the caller to deliver; None when all is quiet."""
-        return self._pump.pop(timeout_s)
-
-    def answer(self, delivery: Delivery) -> None:
-        """Run a state machine's task and hand it the answer."""
-        self._deliver(delivery, 0)
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait in real time until a delivery is there; return whether one is."""
-        return self._pump.wait(timeout_s)
-
-    @property
-    def next_due(self) -> int | None:
-        """When (epoch ms) the next waiting execution wants to go on."""
-        return self._pump.next_due
-
-    def release(self, until_ms: int | None = None) -> int:
-        """Let waiting executions go on that are due by `until_ms` (None: all); return how many."""
-        return self._pump.release(until_ms)
-
-    def _deliver(self, delivery: Delivery, retries: int) -> None:
-        answer = delivery.answer
-        if answer is not None:
-            try:
-                answer.set_result(self._run(delivery))
-            except Exception as error:  # noqa: BLE001 - the state machine's Retry
-                answer.set_exception(error)
-            return
-        try:
-            self._run(delivery)
-        except Exception as error:
-            if not retries:
-                raise
-            if delivery.attempt > retries or delivery.origin is Origin.BUILD:
-                self.failed.append(Failure(delivery, error))
-                return
-            delivery.attempt += 1
-            self._pump.push(delivery)
-
-    def _run(self, delivery: Delivery) -> Any:
-        handler = self.handlers.get(BUILD) if delivery.origin is Origin.BUILD else None
-        function = self.stack.functions[delivery.function]
-        context = Context(
-            function_name=function.name,
-            aws_request_id=delivery.request_id,
-            deadline_ms=self.clock.now_ms() + function.timeout * 1000,
-            memory_limit_in_mb=function.memory,
-            clock=self.clock,
-        )
-        with as_handler(delivery.function):
-            return (handler or self.handlers[delivery.function])(delivery.event, context)
-
-    def key_of(self, function: str) -> str:
-        """Return the key of a function by its name or ARN."""
-        return self._keys[function.rpartition(":")[2]]
-
-    def invoke(self, function: str, event: Any, *, from_execution: bool) -> Any:
-        """Run a handler for a synchronous invocation, on the draining thread if need be."""
-        key = self.key_of(function)
-        if from_execution:
-            return self._pump.ask(key, event)
-        return self._run(Delivery(key, event, Origin.INVOKE))
-
-    @property
-    def pump(self) -> Pump:
-        """The queue itself, for the patched parts of moto."""
-        return self._pump
+@contextmanager
+def _only_one() -> Iterator[None]:
+    if not _RUNNING.acquire(blocking=False):
+        raise RuntimeError("another MotoWorld runs in this process")
+    try:
+        yield
+    finally:
+        _RUNNING.release()
 
 
 class _Platform:

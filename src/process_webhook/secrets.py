@@ -1,7 +1,7 @@
 """The secrets of a job: fetched once per packaging, named, and never repeated in a message.
 
-Knows which variable a secret becomes. Where secrets lie is behind the port `SecretSource`; encrypting
-them is the bundle's business.
+Knows which variable a secret becomes. Where secrets lie is behind the port `SecretSource`;
+encrypting them is the bundle's business.
 """
 
 from __future__ import annotations
@@ -122,41 +122,25 @@ def _fetch_one(source: SecretSource, kind: str, path: str) -> str:
 def _variables(reference: _Reference, value: str) -> dict[str, str]:
     """Return the variables of a secret: one per key of a JSON object, else the value as it is.
 
-    Text stays as it is, null is empty, anything else is JSON again (a number with its own digits).
+    Text stays as it is, a number keeps its digits, null is empty, anything else is JSON again.
     """
     try:
-        parsed = json.loads(value, parse_int=_Digits, parse_float=_Digits, parse_constant=_Digits)
+        parsed = json.loads(value)
+        # `1.10` is no `1.1`: scalars are taken as they are written.
+        written = json.loads(value, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
         return {reference.variable: value}
     if not isinstance(parsed, dict):
         return {reference.variable: value}
-    return {name: _text(entry) for name, entry in parsed.items()}
+    return {name: _text(entry, written[name]) for name, entry in parsed.items()}
 
 
-class _Digits(float):
-    """A number that is written as it was read: `1.10` is no `1.1`, and no precision is lost."""
-
-    def __new__(cls, text: str) -> _Digits:
-        made = super().__new__(cls, text)
-        made.text = text
-        return made
-
-    text: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def _text(value: Any) -> str:
-    match value:
-        case str():
-            return value
-        case None:
-            return ""
-        case _Digits():
-            return value.text
-        case _:
-            return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+def _text(value: Any, written: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(written, str):
+        return written
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def _refusal(

@@ -6,6 +6,7 @@ Ids are unique per test, so all tests of a platform share one world.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -77,15 +78,20 @@ def change(run: Run, orders: Iterable[Order] = (), events: Iterable[Event] = ())
 
 
 def at_once(count: int, work: Callable[[int], T]) -> list[T]:
-    """Do the work in `count` threads that start together."""
+    """Do the work in `count` threads that start together and take turns as often as can be."""
     ready = Barrier(count)
+    interval = sys.getswitchinterval()
 
     def start(number: int) -> T:
         ready.wait(timeout=30)
         return work(number)
 
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(start, range(count)))
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(start, range(count)))
+    finally:
+        sys.setswitchinterval(interval)
 
 
 # -- accept ---------------------------------------------------------------------------------------

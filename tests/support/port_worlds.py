@@ -37,9 +37,10 @@ from src.common.ports import (
 )
 from src.common.records import Dispatch, WatchdogInput
 from src.local import memory
+from src.local.deliveries import BUILD
 from src.local.moto_deploy import put_secrets
-from src.local.moto_world import BUILD, MotoWorld
-from src.local.stack import PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER
+from src.local.moto_world import MotoWorld
+from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER
 
 SSM = {"/iac-ci/token": "ghp_ü💥 with spaces"}
 SECRETS = {"iac-ci/db": '{"user": "app", "password": "p\\u00e4ss"}'}
@@ -112,6 +113,7 @@ def moto_ports() -> Iterator[PortWorld]:
             return {"done": True, "poked_at": None}
 
         world.handlers[WATCHDOG_CHECK] = check
+        world.handlers[ORCHESTRATOR] = lambda _event, _context: None
         put_secrets(world.clients, SSM, SECRETS)
         s3 = world.clients.s3
         location: Any = {"LocationConstraint": world.stack.region}
@@ -137,7 +139,7 @@ def boto3_ports(
     handed_over: Callable[[], list[HandedOver]],
     name: str = "moto",
 ) -> PortWorld:
-    """Return the boto3 adapters on the stack of `world`; they never sleep between attempts."""
+    """Return the boto3 adapters on the stack of `world`."""
     clients, stack = world.clients, world.stack
     return PortWorld(
         name=name,

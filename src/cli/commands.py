@@ -1,0 +1,207 @@
+"""What each command does, from the files named to the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from src.cli import inputs, record
+from src.cli.exit_codes import INTERRUPTED, NOT_SUCCEEDED, OK, REFUSED
+from src.cli.interrupts import Interrupts
+from src.cli.problems import FileRefused
+from src.cli.text import count
+from src.common.errors import IacCiError, JobRefused, Problem
+from src.common.status import JobStatus
+
+if TYPE_CHECKING:
+    from src.common.job import Job
+    from src.local.run import RunReport
+
+Aws = Literal["embedded", "moto"]
+
+
+def run_file(
+    file: Path,
+    *,
+    as_json: bool,
+    secrets_file: Path | None,
+    env_file: Path | None,
+    parallel: int | None,
+    log_dir: Path | None,
+    aws: Aws,
+) -> int:
+    """Run the job in `file` and show it; return the exit code."""
+    try:
+        raw, lines = inputs.read_job(file)
+        secrets = {} if secrets_file is None else inputs.read_secrets(secrets_file)
+        env = {} if env_file is None else inputs.read_env(env_file)
+        if log_dir is not None:
+            _prepare(log_dir)
+        try:
+            report = _run(
+                raw,
+                secrets=secrets,
+                env=env,
+                parallel=parallel or max(4, 2 * (os.cpu_count() or 1)),
+                aws=aws,
+                on_stderr=as_json,
+            )
+        except JobRefused as refused:
+            raise FileRefused(file, refused.problems, lines) from None
+    except FileRefused as refused:
+        if as_json:
+            _say(record.dumps(record.refusal(refused.problems)))
+        return _refuse(refused)
+    except KeyboardInterrupt:
+        _complain("interrupted twice, stopped at once")
+        return INTERRUPTED
+    except IacCiError as error:
+        _complain(str(error))
+        return NOT_SUCCEEDED
+    if as_json:
+        _say(record.dumps(record.as_dict(report)))
+    if report.refused:
+        _refuse(FileRefused(file, report.problems, lines))
+    return _kept(report, log_dir, _exit_code(report))
+
+
+def validate_file(file: Path) -> int:
+    """Check the job in `file`; return the exit code."""
+    job = _parsed(file)
+    if job is None:
+        return REFUSED
+    from src.common.graph import layers
+
+    depth = len(layers(job.graph))
+    _say(f"{file}: {count(len(job.orders), 'order')} in {count(depth, 'layer')}, nothing is wrong")
+    return OK
+
+
+def graph_file(file: Path, *, mermaid: bool) -> int:
+    """Draw the job in `file`; return the exit code."""
+    job = _parsed(file)
+    if job is None:
+        return REFUSED
+    from src.cli import console
+    from src.cli.dag import draw
+    from src.cli.dag.mermaid import flowchart
+
+    needs = {order.order_name: order.dependencies for order in job.orders}
+    if mermaid:
+        _say(flowchart(needs))
+        return OK
+    out = console.out()
+    _say(draw.drawing(needs, width=out.width, ascii_only=console.is_ascii(out)))
+    return OK
+
+
+def _run(
+    raw: object,
+    *,
+    secrets: Mapping[str, str],
+    env: Mapping[str, str],
+    parallel: int,
+    aws: Aws,
+    on_stderr: bool,
+) -> RunReport:
+    from src.cli import console, summary
+    from src.local.run import run_job
+
+    target = console.err() if on_stderr else console.out()
+    live = console.can_redraw(target)
+    with Interrupts() as interrupts:
+        with _view(live=live)(target, cancelling=interrupts) as view:
+            report = run_job(
+                raw,
+                secrets=secrets,
+                env=env,
+                parallel=parallel,
+                aws=aws,
+                watcher=view,
+                cancelled=interrupts,
+            )
+        if not report.refused:
+            summary.show(report, target, tails=live)
+    return report
+
+
+def _view(*, live: bool) -> Callable[..., Any]:
+    if live:
+        from src.cli.live import LiveView
+
+        return LiveView
+    from src.cli.plain import PlainView
+
+    return PlainView
+
+
+def _kept(report: RunReport, log_dir: Path | None, code: int) -> int:
+    """Write the run's record if asked to; return the exit code, a failure if that did not work."""
+    if log_dir is None:
+        return code
+    try:
+        record.write(report, log_dir)
+    except OSError as error:
+        _complain(f"writing the run's record to {log_dir}: {error}")
+        return code or NOT_SUCCEEDED
+    return code
+
+
+def _exit_code(report: RunReport) -> int:
+    if report.refused:
+        return REFUSED
+    match report.status:
+        case JobStatus.SUCCEEDED:
+            return OK
+        case JobStatus.CANCELLED:  # nothing but a signal cancels a local run
+            return INTERRUPTED
+        case _:
+            return NOT_SUCCEEDED
+
+
+def _parsed(file: Path) -> Job | None:
+    """Return the job in `file`, None after saying why there is none."""
+    from src.common.job import parse_job
+
+    try:
+        raw, lines = inputs.read_job(file)
+        try:
+            return parse_job(raw, file_urls=True)
+        except JobRefused as refused:
+            raise FileRefused(file, refused.problems, lines) from None
+    except FileRefused as refused:
+        _refuse(refused)
+        return None
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder for logs now: finding out after the run would lose them."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileRefused(folder, [Problem("", f"cannot be made: {error.strerror}")]) from None
+
+
+def _refuse(refused: FileRefused) -> int:
+    for line in refused.shown:
+        _complain(line)
+    _complain(f"refused: {count(len(refused.shown), 'problem')}")
+    return REFUSED
+
+
+def _say(text: str) -> None:
+    from src.cli import console
+
+    try:
+        print(text, flush=True)  # noqa: T201 - the command's answer
+    except BrokenPipeError:
+        console.silence(sys.stdout)
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "replace").decode(), flush=True)  # noqa: T201
+
+
+def _complain(text: str) -> None:
+    print(text.encode("utf-8", "replace").decode(), file=sys.stderr)  # noqa: T201

@@ -1,0 +1,1 @@
+"""Dependency graphs drawn with text. Knows names and edges, nothing of jobs."""

@@ -1,0 +1,89 @@
+"""The record of a run for programs: one JSON object, and the same as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from src.common.errors import Problem
+
+if TYPE_CHECKING:
+    from src.local.run import OrderView, RunReport
+
+
+
+def as_dict(report: RunReport) -> dict[str, Any]:
+    """Return the object that `--json` prints; times are epoch milliseconds.
+
+    `reason` is there only where the commands themselves do not say why, `details` only for a job that
+    was refused while its code and secrets were fetched.
+    """
+    record: dict[str, Any] = {
+        "run_id": report.run_id,
+        "trace_id": report.trace_id,
+        "flow_id": report.flow_id,
+        "status": str(report.status),
+        "orders": {order.name: _order(order) for order in report.orders},
+    }
+    if report.reason:
+        record["reason"] = report.reason
+    if report.problems:
+        record["details"] = [problem.as_dict() for problem in report.problems]
+    return record
+
+
+def refusal(problems: Iterable[Problem]) -> dict[str, Any]:
+    """Return the object for a job that was refused: the shape of the webhook's answer 400."""
+    return {
+        "error": "the job was refused",
+        "details": [problem.as_dict() for problem in problems],
+    }
+
+
+def dumps(record: object) -> str:
+    """Return JSON in ASCII, which every terminal, pipe and locale carries."""
+    return json.dumps(record, indent=2)
+
+
+def write(report: RunReport, folder: Path) -> None:
+    """Write `<order>.log` of each order that ran, `events.jsonl` and, last, `run.json`.
+
+    Each file appears whole or not at all.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for order in report.orders:
+        if order.started_at is not None or order.log:
+            _replace(folder / f"{order.name}.log", order.log)
+    events = "".join(
+        json.dumps(event.to_item(), ensure_ascii=False) + "\n" for event in report.events
+    )
+    _replace(folder / "events.jsonl", events)
+    _replace(folder / "run.json", dumps(as_dict(report)) + "\n")
+
+
+def _order(order: OrderView) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "status": str(order.status),
+        "exit_code": order.exit_code,
+        "log": order.log,
+        "started_at": order.started_at,
+        "finished_at": order.finished_at,
+    }
+    if order.reason:
+        record["reason"] = order.reason
+    return record
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{uuid4().hex}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""Code as a zip, written the same way each time: equal files give equal bytes.
+
+Every name lies under `code/`, as a bundle wants it. Knows nothing of where code comes from.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import stat
+import zipfile
+from typing import IO, Final
+
+from src.common.errors import BundleError
+from src.common.zips import CODE, MAX_BYTES, MAX_ENTRIES, UNIX, check_link, is_inside
+
+EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say
+
+
+class CodeZip:
+    """Collects the files of one source; `what` names it in messages."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._buffer = io.BytesIO()
+        self._zip = zipfile.ZipFile(self._buffer, "w", zipfile.ZIP_DEFLATED)
+        self._total = 0
+
+    def file(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> None:
+        """Add a file of `size` bytes.
+
+        Raises:
+            BundleError: the code is too large, or the name leads out of it.
+        """
+        info = self._info(name, stat.S_IFREG | (0o755 if executable else 0o644), size)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.file_size = size
+        with self._zip.open(info, "w") as target:
+            shutil.copyfileobj(source, target, 2**20)
+
+    def folder(self, name: str) -> None:
+        """Add an empty folder."""
+        self._zip.writestr(self._info(name + "/", stat.S_IFDIR | 0o755, 0), b"")
+
+    def link(self, name: str, target: str) -> None:
+        """Add a symbolic link.
+
+        Raises:
+            BundleError: it leads out of the code.
+        """
+        check_link(name, target, self._what)
+        encoded = target.encode()
+        self._zip.writestr(self._info(name, stat.S_IFLNK | 0o777, len(encoded)), encoded)
+
+    def close(self) -> bytes:
+        """Return the zip."""
+        self._zip.close()
+        return self._buffer.getvalue()
+
+    def _info(self, name: str, mode: int, size: int) -> zipfile.ZipInfo:
+        if not is_inside(name.removesuffix("/")):
+            raise BundleError(f"packing {self._what}: {name!r} leads out of its folder")
+        self._total += size
+        if self._total > MAX_BYTES:
+            raise BundleError(f"packing {self._what}: over {MAX_BYTES} bytes of code")
+        if len(self._zip.filelist) >= MAX_ENTRIES:
+            raise BundleError(f"packing {self._what}: over {MAX_ENTRIES} files")
+        info = zipfile.ZipInfo(CODE + name, EPOCH)
+        info.create_system = UNIX
+        info.external_attr = mode << 16
+        return info
