@@ -1,9 +1,9 @@
 """What every test run keeps to: layers, isolation, and a last line that hides nothing.
 
 Each test belongs to exactly one layer (unit, plan, integration), said by a marker and enforced at
-collection; layers run in that order. No test sees the caller's AWS configuration or reaches beyond
-this machine. A run ends with one line that lists what did not run and why; with `--strict-layers` or
-`STRICT=1` such a gap fails the run.
+collection; layers run in that order. No test sees the caller's AWS configuration or reaches
+beyond this machine. A run ends with one line that lists what did not run and why; with
+`--strict-layers` or `STRICT=1` such a gap fails the run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", "IAC_CI_"))]:
         del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull

@@ -64,10 +64,10 @@ class Board:
         self.counts[row.status] -= 1
         self.counts[status] += 1
         row.status = status
-        if row.active:
+        if status in ACTIVE:
             row.started_at = row.started_at or at_ms
             self.active[num] = row
-        elif row.ended:
+        elif status in TERMINAL:
             row.finished_at = at_ms
             self.active.pop(num, None)
             self.ended[num] = row

@@ -1,9 +1,9 @@
-"""Environment files: `KEY=VALUE` lines as shells and other tools write them, nothing expanded.
+r"""Environment files: `KEY=VALUE` lines as shells and other tools write them, nothing expanded.
 
     # a comment
     export REGION=eu-west-1     # unquoted: up to ` #`, trimmed
     LITERAL='$HOME stays $HOME'
-    ESCAPED="line one\\nline two"
+    ESCAPED="line one\nline two"
 
 Quoted values may span lines. `$` means nothing here. A later line wins over an earlier one.
 """

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from src.cli import dotenv
-from src.common import fieldpath
 from src.cli.problems import FileRefused
+from src.common import fieldpath
 from src.common.errors import JobRefused, Problem
 
 if TYPE_CHECKING:

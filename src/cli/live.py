@@ -23,7 +23,6 @@ from src.common.status import OrderStatus
 
 FRAME_S: Final = 0.1
 KEPT_LINE: Final = 500  # characters of an order's last line; no terminal shows more
-NAME_CELLS: Final = 28
 STATUS_CELLS: Final = 11
 ELAPSED_CELLS: Final = 11
 
@@ -48,6 +47,7 @@ class LiveView:
         self._now_ms = now_ms
         self._began = now_ms()
         self._next_frame = 0.0
+        self._longest_name = 0
         self._live = Live(
             console=console,
             auto_refresh=False,
@@ -67,6 +67,7 @@ class LiveView:
     def accepted(self, run_id: str, orders: Mapping[str, str]) -> None:
         """Show the run's orders."""
         self.board.accept(run_id, orders)
+        self._longest_name = max(map(len, orders.values()), default=0)
         self.tick()
 
     def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
@@ -114,7 +115,7 @@ class LiveView:
 
     def _line(self, row: Row, now: int) -> Text:
         width = self._console.width
-        name_cells = max(8, min(NAME_CELLS, width // 3))
+        name_cells = min(self._longest_name, max(8, width // 3))
         elapsed = row.elapsed(now)
         line = Text(no_wrap=True, overflow="crop")
         colour = style.COLOUR[row.status]

@@ -1,6 +1,6 @@
 """Entry point of `iac-ci`: commands and options. What they do lies in the modules beside it.
 
-Heavy things are imported by the command that needs them, so that `--help` and completion answer fast.
+Heavy things are imported by the command that needs them: `--help` and completion answer fast.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Aws(StrEnum):
     MOTO = "moto"
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"iac-ci {__version__}")
         raise typer.Exit
@@ -79,9 +79,7 @@ def run(
     ] = None,
     parallel: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, help="Orders at once (default: 2 per CPU, at least 4)."
-        ),
+        typer.Option(metavar="N", min=1, help="Orders at once (default: 2 per CPU, at least 4)."),
     ] = None,
     log_dir: Annotated[
         Path | None,

@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from src.local.run import OrderView, RunReport
 
 
-
 def as_dict(report: RunReport) -> dict[str, Any]:
     """Return the object that `--json` prints; times are epoch milliseconds.
 
-    `reason` is there only where the commands themselves do not say why, `details` only for a job that
-    was refused while its code and secrets were fetched.
+    `reason` is there only where the commands themselves do not say why, `details` only for a job
+    that was refused while its code and secrets were fetched.
     """
     record: dict[str, Any] = {
         "run_id": report.run_id,

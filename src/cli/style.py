@@ -1,4 +1,4 @@
-"""How statuses look: one colour and one sign each, with a plain sign where Unicode cannot be had."""
+"""How statuses look: one colour and one sign each, and a plain sign for plain terminals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLOUR: Final[dict[str, str]] = {
 }
 _SIGN: Final[dict[str, tuple[str, str]]] = {
     OrderStatus.QUEUED: ("·", "."),
-    OrderStatus.DISPATCHING: ("›", ">"),
+    OrderStatus.DISPATCHING: ("▹", ">"),
     OrderStatus.RUNNING: ("▸", ">"),
     OrderStatus.SUCCEEDED: ("✓", "+"),
     OrderStatus.FAILED: ("✗", "x"),

@@ -1,4 +1,4 @@
-"""The end of a run for people: a table with a timeline, the logs of what went wrong, one verdict."""
+"""The end of a run for people: a table with a timeline, logs of what went wrong, one verdict."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _table(report: RunReport, rows: Sequence[OrderView], console: Console) -> Ta
     table.add_column("time", justify="right", no_wrap=True)
     if wide:
         table.add_column("exit", justify="right", no_wrap=True)
-        table.add_column("timeline", no_wrap=True)
+        table.add_column("timeline", overflow="fold")
     bar = _bar_cells(rows, console.width)
     for order in rows:
         cells = [
@@ -114,9 +114,9 @@ def _show_tails(report: RunReport, console: Console) -> None:
         )
         for line in _tail(order.log):
             console.print(Text("  " + line), soft_wrap=True)
-    if hidden := len(wrong) - MAX_TAILS:
-        if hidden > 0:
-            console.print(Text(f"and {count(hidden, 'more failed order')}", "dim"))
+    if len(wrong) > MAX_TAILS:
+        hidden = count(len(wrong) - MAX_TAILS, "more order")
+        console.print(Text(f"and {hidden} that went wrong", "dim"))
     if wrong:
         console.print()
 

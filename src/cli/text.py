@@ -1,7 +1,7 @@
 """Text for terminals: harmless, measured in cells, and no more than the terminal can show.
 
-What orders print comes from strangers: it must not move the cursor, change colours or title, or hide
-text from whoever reads the log.
+What orders print comes from strangers: it must not move the cursor, change colours or title, or
+hide text from whoever reads the log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MARK: Final = "\N{REPLACEMENT CHARACTER}"
 def clean(line: str) -> str:
     """Return one line as it may be shown: without escapes, controls marked, tabs expanded.
 
-    Of a line that was overwritten in place (progress bars) the last state is left, as on a terminal.
+    Of a line overwritten in place (progress bars) the last state is left, as on a terminal.
     """
     if line.isascii() and line.isprintable():
         return line

@@ -24,6 +24,7 @@ ONE_STRING: Final = 131_071  # bytes: Linux starts no process with a longer argu
 ENV_PREFIX: Final = "IAC_CI_"
 
 ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _S3: Final = re.compile(
     r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>[^\x00-\x1f\x7f]{1,1020}\.zip)"
@@ -41,6 +42,13 @@ def order_name(name: str) -> str:
     if not keys.ORDER_NAME.fullmatch(name):
         raise ValueError("must be 1 to 80 of the characters A-Z a-z 0-9 . _ -")
     return name
+
+
+def unicode_text(text: str) -> str:
+    """Check that a text can be encoded: JSON can say half a character, UTF-8 cannot."""
+    if _HALF_CHARACTER.search(text):
+        raise ValueError("must be valid Unicode text")
+    return text
 
 
 def label(text: str) -> str:
@@ -175,20 +183,21 @@ def _list_or_map(value: Any) -> str | None:
 AS_TUPLE: Final = BeforeValidator(_as_tuple)
 Seconds = Annotated[int, Field(gt=0)]
 Number = Annotated[int, Field(gt=0, lt=2**53)]
+Text = Annotated[str, AfterValidator(unicode_text)]
 OrderName = Annotated[str, AfterValidator(order_name)]
 Label = Annotated[str, AfterValidator(label)]
 CommentTag = Annotated[str, AfterValidator(tag)]
-Command = Annotated[str, AfterValidator(command)]
+Command = Annotated[Text, AfterValidator(command)]
 Commands = Annotated[tuple[Command, ...], AS_TUPLE, Field(min_length=1)]
 Names = Annotated[tuple[str, ...], AS_TUPLE, AfterValidator(_each_once)]
 EnvName = Annotated[str, AfterValidator(env_name)]
-EnvValue = Annotated[str, AfterValidator(one_string)]
+EnvValue = Annotated[Text, AfterValidator(one_string)]
 Env = dict[EnvName, EnvValue]
-GitUrl = Annotated[str, AfterValidator(git_url)]
-GitRef = Annotated[str, AfterValidator(git_ref)]
-Folder = Annotated[str, AfterValidator(folder)]
-Inline = dict[Annotated[str, AfterValidator(file_path)], str]
-S3Location = Annotated[str, AfterValidator(s3_location)]
+GitUrl = Annotated[Text, AfterValidator(git_url)]
+GitRef = Annotated[Text, AfterValidator(git_ref)]
+Folder = Annotated[Text, AfterValidator(folder)]
+Inline = dict[Annotated[Text, AfterValidator(file_path)], Text]
+S3Location = Annotated[Text, AfterValidator(s3_location)]
 SecretLocation = Annotated[str, AfterValidator(secret_location)]
 _SecretList = Annotated[tuple[Annotated[str, AfterValidator(listed_secret)], ...], AS_TUPLE]
 _SecretMap = dict[EnvName, Annotated[str, AfterValidator(secret_path)]]

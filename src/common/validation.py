@@ -41,7 +41,6 @@ _IN_URL: Final = re.compile(r"[^/\s]+(?=@)|(?<=[?#]).*", re.DOTALL)  # where cre
 _WORDS: Final[Mapping[str, str]] = {
     "missing": "is required",
     "string_type": "must be text",
-    "string_unicode": "must be valid Unicode text",
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
     "tuple_type": "must be a list",

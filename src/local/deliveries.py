@@ -1,4 +1,4 @@
-"""Delivers what an emulated platform queued to the handlers, as Lambda would. It knows no AWS API."""
+"""Delivers what an emulated platform queued to the handlers, as Lambda would; knows no AWS API."""
 
 from __future__ import annotations
 
@@ -77,10 +77,31 @@ class Deliveries:
             The number of deliveries.
         """
         count = 0
-        while (delivery := self.pump.pop(timeout_s)) is not None:
+        while (delivery := self.next_delivery(timeout_s)) is not None:
             count += 1
-            self._deliver(delivery, retries)
+            if delivery.answer is not None:
+                self.answer(delivery)
+            else:
+                self._deliver(delivery, retries)
         return count
+
+    def next_delivery(self, timeout_s: float = QUIET_TIMEOUT_S) -> Delivery | None:
+        """Take the next delivery, for who delivers himself; None when all is quiet.
+
+        One with an `answer` goes back through `answer`. Waits while executions are at work.
+
+        Raises:
+            TimeoutError: executions are still at work after `timeout_s`.
+        """
+        return self.pump.pop(timeout_s)
+
+    def answer(self, delivery: Delivery) -> None:
+        """Run the handler that a state machine waits for, and give it the result or the error."""
+        assert delivery.answer is not None
+        try:
+            delivery.answer.set_result(self._run(delivery))
+        except Exception as error:  # noqa: BLE001 - the state machine's Retry
+            delivery.answer.set_exception(error)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait in real time until a delivery is there; return whether one is."""
@@ -107,13 +128,6 @@ class Deliveries:
         return self._run(Delivery(key, event, Origin.INVOKE))
 
     def _deliver(self, delivery: Delivery, retries: int) -> None:
-        answer = delivery.answer
-        if answer is not None:
-            try:
-                answer.set_result(self._run(delivery))
-            except Exception as error:  # noqa: BLE001 - the state machine's Retry
-                answer.set_exception(error)
-            return
         try:
             self._run(delivery)
         except Exception as error:

@@ -84,6 +84,10 @@ class MemoryObjectStore:
         """Return the object, None when it is missing."""
         return self._buckets.get(self._bucket, key)
 
+    def everything(self) -> dict[str, bytes]:
+        """Return every object of the bucket by key, for those who want to look through them."""
+        return {key: self.get(key) or b"" for key in self._buckets.keys(self._bucket)}
+
     def presign_put_new(self, key: str, expires_s: int) -> str:
         """Return a URL that creates the key, once, for `expires_s` seconds."""
         return self._url("PUT", key, expires_s)

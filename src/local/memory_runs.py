@@ -99,6 +99,17 @@ class MemoryRunStore:
             found = list(self._events.get(trace_id, {}).values())
         return sorted(found, key=lambda event: (event.epoch, event.sk))
 
+    def everything(self) -> list[Run | Order | Packaging | Idempotency | Event]:
+        """Return every record of both tables, for those who want to look through them."""
+        with self._atomic:
+            return [
+                *self._runs.values(),
+                *self._rows.values(),
+                *self._packagings.values(),
+                *self._requests.values(),
+                *(event for events in self._events.values() for event in events.values()),
+            ]
+
     def _put(self, event: Event) -> None:
         self._events.setdefault(event.trace_id, {})[event.sk] = event
 

@@ -108,7 +108,20 @@ def run_job(
     """
     if isinstance(raw_job, Mapping) and env:
         raw_job = {**raw_job, "env": {**env, **(raw_job.get("env") or {})}}
-    with _platform(aws, secrets) as platform, _pool(platform, parallel, watcher) as pool:
+    with _platform(aws, secrets) as platform:
+        return run_on(platform, raw_job, parallel=parallel, watcher=watcher, cancelled=cancelled)
+
+
+def run_on(
+    platform: Platform,
+    raw_job: object,
+    *,
+    parallel: int,
+    watcher: Watcher,
+    cancelled: Callable[[], bool],
+) -> RunReport:
+    """Run a job on a platform that the caller keeps; see `run_job`."""
+    with _pool(platform, parallel, watcher) as pool:
         return _Local(platform, pool, watcher, cancelled).run(raw_job)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,33 +21,10 @@ from tests.support.build import NOW
 pytestmark = pytest.mark.integration
 
 
-class FixedClock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def now_ms(self) -> int:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += int(seconds * 1000)
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[MotoWorld]:
-    with MotoWorld(clock=FixedClock()) as world:
-        yield world
-
-
 @pytest.fixture
-def world(shared: MotoWorld) -> Iterator[MotoWorld]:
-    yield shared
-    shared.handlers.clear()
-    shared.reset()
-
-
-@pytest.fixture
-def run_id() -> str:
-    return str(uuid.uuid4())
+def world(moto: MotoWorld) -> MotoWorld:
+    moto.handlers = {}
+    return moto
 
 
 def bucket_of(world: MotoWorld, key: str = "internal") -> S3ObjectStore:
@@ -126,6 +102,29 @@ def test_a_failing_delivery_is_repeated_twice_with_its_request_id_and_then_given
     assert len(set(seen)) == 1
     [failure] = world.failed
     assert isinstance(failure.error, ValueError)
+
+
+def test_a_delivery_can_be_taken_one_by_one_and_a_task_answered(
+    world: MotoWorld, run_id: str
+) -> None:
+    world.handlers[WATCHDOG_CHECK] = lambda _event, _context: {"done": True, "poked_at": None}
+    start_watchdog(world, run_id)
+
+    delivery = world.next_delivery()
+    assert delivery is not None
+    assert (delivery.function, delivery.origin) == (WATCHDOG_CHECK, Origin.TASK)
+    world.answer(delivery)
+
+    assert world.next_delivery() is None
+    assert status_of(world, run_id) == "SUCCEEDED"
+
+
+def test_a_second_world_is_refused_and_leaves_the_first_intact(world: MotoWorld) -> None:
+    with pytest.raises(RuntimeError, match="another"):
+        MotoWorld().start()
+
+    names = world.clients.dynamodb.list_tables()["TableNames"]
+    assert {table.name for table in world.stack.tables.values()} <= set(names)
 
 
 def test_a_failing_delivery_is_raised_when_nobody_asked_for_retries(world: MotoWorld) -> None:

@@ -1,14 +1,14 @@
 """One contract for every adapter: what holds in memory holds on boto3, and the other way round.
 
-`PLATFORMS` (tests/support/port_worlds.py) lists the platforms; a real endpoint is one entry more.
-Ids are unique per test, so all tests of a platform share one world.
+A platform is one fixture that returns its ports (tests/support/port_worlds.py); a real endpoint is
+one more. Ids are unique per test, so all tests of a platform share one world.
 """
 
 from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -29,8 +29,17 @@ from src.common.records import (
     WatchdogInput,
 )
 from src.common.status import JobStatus, OrderStatus
+from src.local.moto_world import MotoWorld
 from tests.support.build import NOW, a_run, an_order
-from tests.support.port_worlds import CODE_BUCKET, PLATFORMS, SECRETS, SSM, PortWorld
+from tests.support.port_worlds import (
+    CODE_BUCKET,
+    SECRETS,
+    SSM,
+    PortWorld,
+    memory_ports,
+    moto_ports,
+    prepare,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -39,10 +48,26 @@ T = TypeVar("T")
 TEXT = 'naïve 💥 \n\t"quoted" \' 日本語 \u200b'
 
 
-@pytest.fixture(scope="module", params=PLATFORMS)
-def world(request: pytest.FixtureRequest) -> Iterator[PortWorld]:
-    with PLATFORMS[request.param]() as ports:
-        yield ports
+@pytest.fixture(scope="module")
+def memory_world() -> PortWorld:
+    return memory_ports()
+
+
+@pytest.fixture(scope="module")
+def prepared(moto_session: MotoWorld) -> MotoWorld:
+    prepare(moto_session)
+    return moto_session
+
+
+@pytest.fixture
+def moto_world(prepared: MotoWorld, moto: MotoWorld) -> PortWorld:
+    return moto_ports(moto)
+
+
+@pytest.fixture(params=["memory", "moto"])
+def world(request: pytest.FixtureRequest) -> PortWorld:
+    ports: PortWorld = request.getfixturevalue(f"{request.param}_world")
+    return ports
 
 
 @pytest.fixture

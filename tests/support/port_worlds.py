@@ -6,11 +6,11 @@ call: what was handed over, and objects and secrets to start from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from src.common.aws.clients import Clients
 from src.common.aws.functions import (
     CodeBuilds,
     LambdaPackager,
@@ -40,7 +40,7 @@ from src.local import memory
 from src.local.deliveries import BUILD
 from src.local.moto_deploy import put_secrets
 from src.local.moto_world import MotoWorld
-from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER
+from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER, Stack
 
 SSM = {"/iac-ci/token": "ghp_ü💥 with spaces"}
 SECRETS = {"iac-ci/db": '{"user": "app", "password": "p\\u00e4ss"}'}
@@ -68,9 +68,8 @@ class PortWorld:
     handed_over: Callable[[], list[HandedOver]]
 
 
-@contextmanager
-def memory_ports() -> Iterator[PortWorld]:
-    """Yield the in-memory adapters."""
+def memory_ports() -> PortWorld:
+    """Return the in-memory adapters."""
     seen: list[HandedOver] = []
     clock = SystemClock()
     buckets = memory.MemoryBuckets()
@@ -80,7 +79,7 @@ def memory_ports() -> Iterator[PortWorld]:
         seen.clear()
         return taken
 
-    yield PortWorld(
+    return PortWorld(
         name="memory",
         runs=memory.MemoryRunStore(),
         locks=memory.MemoryLockStore(),
@@ -97,50 +96,50 @@ def memory_ports() -> Iterator[PortWorld]:
     )
 
 
-@contextmanager
-def moto_ports() -> Iterator[PortWorld]:
-    """Yield the boto3 adapters on moto."""
+def moto_ports(world: MotoWorld) -> PortWorld:
+    """Return the boto3 adapters on a running moto world, whose handlers note what they get."""
     seen: list[HandedOver] = []
-    with MotoWorld() as world:
-        world.handlers[PROCESS_WEBHOOK] = lambda event, _: seen.append(
-            ("package", event["package_run"])
-        )
-        world.handlers[WORKER] = lambda event, _: seen.append(("worker", Dispatch.from_item(event)))
-        world.handlers[BUILD] = lambda event, _: seen.append(("build", Dispatch.from_item(event)))
+    s3 = world.clients.s3
 
-        def check(event: dict[str, Any], _context: object) -> dict[str, Any]:
-            seen.append(("watchdog", WatchdogInput.from_item(event)))
-            return {"done": True, "poked_at": None}
+    def check(event: dict[str, Any], _context: object) -> dict[str, Any]:
+        seen.append(("watchdog", WatchdogInput.from_item(event)))
+        return {"done": True, "poked_at": None}
 
-        world.handlers[WATCHDOG_CHECK] = check
-        world.handlers[ORCHESTRATOR] = lambda _event, _context: None
-        put_secrets(world.clients, SSM, SECRETS)
-        s3 = world.clients.s3
-        location: Any = {"LocationConstraint": world.stack.region}
-        s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration=location)
+    world.handlers = {
+        PROCESS_WEBHOOK: lambda event, _: seen.append(("package", event["package_run"])),
+        WORKER: lambda event, _: seen.append(("worker", Dispatch.from_item(event))),
+        BUILD: lambda event, _: seen.append(("build", Dispatch.from_item(event))),
+        WATCHDOG_CHECK: check,
+        ORCHESTRATOR: lambda _event, _context: None,
+    }
 
-        def handed_over() -> list[HandedOver]:
-            world.drain()
-            taken = list(seen)
-            seen.clear()
-            return taken
+    def put_code(key: str, body: bytes) -> None:
+        s3.put_object(Bucket=CODE_BUCKET, Key=key, Body=body)
 
-        yield boto3_ports(
-            world,
-            put_code=lambda key, body: s3.put_object(Bucket=CODE_BUCKET, Key=key, Body=body),
-            handed_over=handed_over,
-        )
+    def handed_over() -> list[HandedOver]:
+        world.drain()
+        taken = list(seen)
+        seen.clear()
+        return taken
+
+    return boto3_ports(world.clients, world.stack, "moto", put_code, handed_over)
+
+
+def prepare(world: MotoWorld) -> None:
+    """Store what the contract's tests read: secrets, and a bucket of somebody's code."""
+    location: Any = {"LocationConstraint": world.stack.region}
+    world.clients.s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration=location)
+    put_secrets(world.clients, SSM, SECRETS)
 
 
 def boto3_ports(
-    world: MotoWorld,
-    *,
-    put_code: Callable[[str, bytes], object],
+    clients: Clients,
+    stack: Stack,
+    name: str,
+    put_code: Callable[[str, bytes], None],
     handed_over: Callable[[], list[HandedOver]],
-    name: str = "moto",
 ) -> PortWorld:
-    """Return the boto3 adapters on the stack of `world`."""
-    clients, stack = world.clients, world.stack
+    """Return the boto3 adapters on a deployed stack, wherever the clients' endpoint is."""
     return PortWorld(
         name=name,
         runs=DynamoRunStore(
@@ -157,9 +156,6 @@ def boto3_ports(
         watchdogs=StepFunctionsWatchdogs(clients, state_machine_arn=stack.state_machine_arn),
         secrets=AwsSecretSource(clients),
         uploads=HttpUploads(),
-        put_code=lambda key, body: (put_code(key, body), None)[1],
+        put_code=put_code,
         handed_over=handed_over,
     )
-
-
-PLATFORMS: dict[str, Callable[[], Any]] = {"memory": memory_ports, "moto": moto_ports}

@@ -1,4 +1,4 @@
-"""A grid of cells in which lines and texts are drawn. Lines of different wires cross, never join."""
+"""A grid of cells for lines and texts, in which lines of different wires cross, never join."""
 
 from __future__ import annotations
 
@@ -52,11 +52,18 @@ class Canvas:
             rows[row][column] = glyph
         return ["".join(row).rstrip() for row in rows]
 
+    def crossings(self) -> int:
+        """Return in how many cells two lines cross."""
+        return sum(_crossing(wires) for wires in self._lines.values())
+
     def _glyph(self, wires: dict[int, int]) -> str:
-        masks = set(wires.values())
         mask = 0
-        for directions in masks:
+        for directions in wires.values():
             mask |= directions
-        if masks == {NORTH | SOUTH, EAST | WEST}:
-            mask = NORTH | SOUTH  # wires that cross: one goes under, a joint would tell of an edge
+        if _crossing(wires):
+            mask = NORTH | SOUTH  # one goes under the other: a joint would tell of an edge
         return (_PLAIN if self._ascii else _GLYPHS)[mask]
+
+
+def _crossing(wires: dict[int, int]) -> bool:
+    return set(wires.values()) == {NORTH | SOUTH, EAST | WEST}

@@ -12,11 +12,12 @@ from src.cli.dag.route import Tangled, Wire
 from src.common import graph
 
 MAX_DRAWN: Final = 100  # orders; more are a list
-MAX_CROSSINGS: Final = 150  # a picture with more hides what it shows
+MAX_CROSSINGS: Final = 120  # of lines; a picture with more hides what it shows
+MAX_IMPLIED: Final = 6  # edges named
 
 
 def drawing(needs: Needs, *, width: int, ascii_only: bool = False) -> str:
-    """Return the graph (node -> what it waits for, acyclic) in at most `width` columns if it can be."""
+    """Return a graph (node -> what it waits for, acyclic), in `width` columns where it can be."""
     reduced = layout.reduced(needs)
     for sideways in (True, False):
         rows = _picture(reduced, sideways=sideways, ascii_only=ascii_only)
@@ -29,22 +30,28 @@ def _picture(needs: Needs, *, sideways: bool, ascii_only: bool) -> list[str] | N
     if len(needs) > MAX_DRAWN:
         return None
     layers = layout.layered(needs)
-    if layout.crossings(layers) > MAX_CROSSINGS:
-        return None
     try:
-        return _Picture(layers, sideways=sideways, loose=False).rows(ascii_only=ascii_only)
+        picture = _Picture(layers, sideways=sideways, loose=False)
     except Tangled:
-        return _Picture(layers, sideways=sideways, loose=True).rows(ascii_only=ascii_only)
+        picture = _Picture(layers, sideways=sideways, loose=True)
+    drawn = picture.draw(ascii_only=ascii_only)
+    return drawn.rows() if drawn.crossings() <= MAX_CROSSINGS else None
 
 
 def _implied(needs: Needs, reduced: Needs) -> Iterator[str]:
     hidden = [
-        f"{need} -> {node}" for node in needs for need in dict.fromkeys(needs[node])
+        f"{need} -> {node}"
+        for node in needs
+        for need in dict.fromkeys(needs[node])
         if need not in reduced[node]
     ]
-    if hidden:
-        yield ""
-        yield "implied by longer paths, not drawn: " + ", ".join(hidden)
+    if not hidden:
+        return
+    yield ""
+    yield f"{len(hidden)} not drawn, as longer paths imply them:"
+    yield from (f"  {edge}" for edge in hidden[:MAX_IMPLIED])
+    if len(hidden) > MAX_IMPLIED:
+        yield "  ..."
 
 
 def _listed(needs: Needs) -> Iterator[str]:
@@ -81,20 +88,19 @@ class _Picture:
         self._gaps: list[_Gap] = []
         self._arrange()
 
-    def rows(self, *, ascii_only: bool) -> list[str]:
-        """Return the picture's rows of text."""
+    def draw(self, *, ascii_only: bool) -> canvas.Canvas:
+        """Return a canvas with the picture on it."""
         self._canvas = canvas.Canvas(ascii_only=ascii_only)
-        for gap, layer in zip(self._gaps, self._layers, strict=False):
+        for gap in self._gaps:
             for wire in gap.wires:
                 self._draw_wire(gap, wire)
             for target in {id(n): n for wire in gap.wires for n in wire.targets}.values():
                 self._draw_arrival(gap, target)
-            del layer
         for start, layer in zip(self._labels, self._layers, strict=True):
             for node in layer:
                 if node.name:
                     self._write(start, node)
-        return self._canvas.rows()
+        return self._canvas
 
     def _measure(self) -> None:
         """Set how many cells of the cross axis each node needs for its name and its ports."""
@@ -125,7 +131,7 @@ class _Picture:
                 for port, target in zip(wire.ports, wire.targets, strict=True)
             )
             bar = end + self._lane_step if joins else None
-            arrow = (bar if bar is not None else end) + (2 if self._sideways and not joins else 1)
+            arrow = (bar or end) + (2 if self._sideways and lanes and not joins else 1)
             self._gaps.append(_Gap(wires, first, bar, arrow))
             at = arrow + (2 if self._sideways else 1)
 

@@ -1,14 +1,15 @@
 """Where the nodes of a layered drawing stand (after Sugiyama): layers, order within, positions.
 
 Works on two abstract axes: `main` runs with the edges, `cross` along a layer. Edges over several
-layers are led through by points, one per source and layer. What is drawn is the transitive reduction:
-an edge that a longer path implies would only hide the others.
+layers are led through by points, one per source and layer. What is drawn is the transitive
+reduction: an edge that a longer path implies would only hide the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from src.common import graph
@@ -118,7 +119,7 @@ def _barycenter(node: Node, ranks: Mapping[int, int], own: int, *, down: bool) -
 def crossings(layers: Sequence[Sequence[Node]]) -> int:
     """Return how many pairs of edges cross."""
     total = 0
-    for layer, following in zip(layers, layers[1:], strict=False):
+    for layer, following in pairwise(layers):
         rank = {id(node): position for position, node in enumerate(following)}
         ends = [end for node in layer for end in sorted(rank[id(other)] for other in node.below)]
         total += sum(
@@ -130,7 +131,7 @@ def crossings(layers: Sequence[Sequence[Node]]) -> int:
 
 
 def _settle(layer: Sequence[Node], wanted: Sequence[float], gap: int, grid: int) -> None:
-    """Place a layer as near to `wanted` as order and gaps allow (least squares, pooling neighbours)."""
+    """Place a layer as near to `wanted` as order and gaps allow (least squares by pooling)."""
     offset, offsets = 0, []
     for position, node in enumerate(layer):
         if position:

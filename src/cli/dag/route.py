@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from src.cli.dag.layout import Node
 
 
-class Tangled(Exception):  # noqa: N818 - a state of the drawing
+class Tangled(Exception):
     """Wires block each other however the lanes are chosen."""
 
 
@@ -62,7 +62,7 @@ def assign(gap: Sequence[Wire], *, step: int, loose: bool) -> int:
     """Choose ports (`step` apart at one target) and lanes; return how many lanes there are.
 
     Raises:
-        Tangled: no choice keeps the wires apart; never when `loose` and all nodes lie on even cells.
+        Tangled: no choice keeps the wires apart; never if `loose` with all nodes on even cells.
     """
     by_target = arrivals(gap)
     for wire in gap:
@@ -86,9 +86,7 @@ def _lanes(gap: Sequence[Wire]) -> int:
     leaving = {node.at: wire for wire in gap for node in wire.sources}
     first: dict[int, list[Wire]] = {
         id(wire): [
-            leaving[port]
-            for port in wire.ports
-            if port in leaving and leaving[port] is not wire
+            leaving[port] for port in wire.ports if port in leaving and leaving[port] is not wire
         ]
         for wire in turning
     }
