@@ -67,8 +67,8 @@ def read_secrets(path: Path) -> dict[str, str]:
 def _wrong(raw: Mapping[str, Any]) -> Iterator[Problem]:
     for name, value in raw.items():
         if not isinstance(value, str | Mapping | list):
-            kind = "nothing" if value is None else f"a {type(value).__name__}"
-            yield Problem(fieldpath.key("", name), f"must be text or a map, is {kind}: quote it")
+            kind = "nothing" if value is None else "no text to YAML"
+            yield Problem(fieldpath.key("", name), f"must be text or a map and is {kind}: quote it")
 
 
 def _text(path: Path) -> str:

@@ -138,7 +138,7 @@ def _verdict(report: RunReport, console: Console) -> Text:
         f"bold {style.COLOUR[report.status]}",
     )
     text.append(f" in {duration(report.finished_at - report.started_at)}: {told}")
-    if report.reason:
+    if report.reason and report.reason != report.status:
         text.append(f"; {clean(report.reason)}")
     text.append(f" (run {report.run_id})", "dim")
     return text

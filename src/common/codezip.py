@@ -9,7 +9,8 @@ import io
 import shutil
 import stat
 import zipfile
-from typing import IO, Final
+from types import TracebackType
+from typing import IO, Final, Self
 
 from src.common.errors import BundleError
 from src.common.zips import CODE, MAX_BYTES, MAX_ENTRIES, UNIX, check_link, is_inside
@@ -18,13 +19,32 @@ EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say
 
 
 class CodeZip:
-    """Collects the files of one source; `what` names it in messages."""
+    """Collects the files of one source within a `with` block; `data` is the zip after it.
+
+    `what` names the source in messages.
+    """
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._buffer = io.BytesIO()
         self._zip = zipfile.ZipFile(self._buffer, "w", zipfile.ZIP_DEFLATED)
         self._total = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._zip.close()
+
+    @property
+    def data(self) -> bytes:
+        """The zip, complete once the block has ended."""
+        return self._buffer.getvalue()
 
     def file(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> None:
         """Add a file of `size` bytes.
@@ -51,11 +71,6 @@ class CodeZip:
         check_link(name, target, self._what)
         encoded = target.encode()
         self._zip.writestr(self._info(name, stat.S_IFLNK | 0o777, len(encoded)), encoded)
-
-    def close(self) -> bytes:
-        """Return the zip."""
-        self._zip.close()
-        return self._buffer.getvalue()
 
     def _info(self, name: str, mode: int, size: int) -> zipfile.ZipInfo:
         if not is_inside(name.removesuffix("/")):

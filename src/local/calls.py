@@ -53,8 +53,9 @@ class CallLog:
 
     def attach(self, session: Session) -> None:
         """Watch every client that the session makes from now on."""
-        session.events.register("before-call.*.*", self._sending)
-        session.events.register("after-call.*.*", self._received)
+        once = f"calls-{id(self)}"
+        session.events.register("before-call.*.*", self._sending, unique_id=f"{once}-sent")
+        session.events.register("after-call.*.*", self._received, unique_id=f"{once}-received")
 
     def clear(self) -> None:
         """Forget everything."""

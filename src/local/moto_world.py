@@ -8,7 +8,8 @@
 
 S3 events obey the stored notification configuration; executions run the stored definition in moto's
 threads, but the handlers that they call run on the thread that drains. Time is the given clock's.
-moto's state is the process's, so there is one world at a time; share it, with unique run ids.
+moto's state is the process's, so there is one world at a time: starting one ends the one before it,
+which `reset` starts again, empty. Tests share a world and keep apart by unique run ids.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Self
 from unittest.mock import patch
@@ -38,7 +38,6 @@ _CONFIG: Final[Any] = {
     "lambda": {"use_docker": False},
     "stepfunctions": {"execute_state_machine": True},
 }
-_RUNNING: Final = Lock()
 
 
 class MotoWorld(Deliveries):
@@ -60,6 +59,7 @@ class MotoWorld(Deliveries):
         self.webhook_secret = webhook_secret
         self.clients = Clients(region=self.stack.region)
         self.calls = CallLog()
+        self.starts = 0  # how often it started: what was stored in an earlier life is gone
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -75,17 +75,15 @@ class MotoWorld(Deliveries):
         self.stop()
 
     def start(self) -> None:
-        """Start moto and deploy the stack (0.3 s).
-
-        Raises:
-            RuntimeError: another world runs in this process.
-        """
+        """Start moto and deploy the stack (0.3 s); ends the world that ran in this process."""
         from moto import mock_aws
 
         from src.local import moto_deploy, moto_patches
 
+        if _running:
+            _running[-1].stop()
         with self._exits as exits:
-            exits.enter_context(_only_one())
+            exits.enter_context(self._as_running())
             region = {"AWS_DEFAULT_REGION": self.stack.region, "AWS_REGION": self.stack.region}
             exits.enter_context(patch.dict(os.environ, region))
             exits.enter_context(mock_aws(config=_CONFIG))
@@ -96,19 +94,41 @@ class MotoWorld(Deliveries):
                 name = self.stack.webhook_secret_parameter
                 moto_deploy.put_secrets(self.clients, {name: self.webhook_secret})
             self.calls.clear()
+            self.pump.reopen()
+            self.starts += 1
             self._exits = exits.pop_all()
 
     def stop(self) -> None:
-        """End every execution and its threads, then moto."""
-        with self._exits:
-            self._end_executions()
+        """End every execution and its threads, then moto; nothing if it runs no more."""
+        if self.running:
+            with self._exits:
+                self._end_executions()
 
     def reset(self) -> None:
-        """Forget deliveries, failures, counts and executions; objects and rows stay."""
-        self._end_executions()
-        self.pump.reopen()
+        """Forget deliveries, failures, counts and executions; objects and rows stay.
+
+        A world that another one ended starts again, empty.
+        """
+        if self.running:
+            self._end_executions()
+            self.pump.reopen()
+        else:
+            self.start()
         self.failed.clear()
         self.calls.clear()
+
+    @property
+    def running(self) -> bool:
+        """Whether this is the process's world."""
+        return self in _running
+
+    @contextmanager
+    def _as_running(self) -> Iterator[None]:
+        _running.append(self)
+        try:
+            yield
+        finally:
+            _running.remove(self)
 
     def _end_executions(self) -> None:
         from src.local import moto_patches
@@ -124,14 +144,7 @@ class MotoWorld(Deliveries):
                 raise TimeoutError(f"threads of executions still run after {STOP_TIMEOUT_S} s")
 
 
-@contextmanager
-def _only_one() -> Iterator[None]:
-    if not _RUNNING.acquire(blocking=False):
-        raise RuntimeError("another MotoWorld runs in this process")
-    try:
-        yield
-    finally:
-        _RUNNING.release()
+_running: Final[list[MotoWorld]] = []  # at most one
 
 
 class _Platform:

@@ -29,9 +29,16 @@ class Wire:
         return self._end.fileno()
 
     def send(self, head: Mapping[str, Any], body: bytes = b"") -> None:
-        """Send one message; waits while the other end is slow."""
+        """Send one message; waits while the other end is slow.
+
+        Raises:
+            EOFError: the other end is gone.
+        """
         text = json.dumps(head).encode()
-        self._end.sendall(_SIZES.pack(len(text), len(body)) + text + body)
+        try:
+            self._end.sendall(_SIZES.pack(len(text), len(body)) + text + body)
+        except OSError:
+            raise EOFError from None
 
     def receive(self) -> Message:
         """Wait for one message.

@@ -91,7 +91,7 @@ class Parent:
             raise Hangup
         try:
             self._wire.send(head, body)
-        except OSError:
+        except EOFError:
             raise Hangup from None
 
 
@@ -147,8 +147,8 @@ def _serve(parent: Parent, folder: Path, pace: Pace, parent_pid: int) -> None:
         if not parent.busy:  # waiting for a delivery, with nothing to undo
             raise Hangup
 
-    # Ctrl-C reaches the whole terminal, but what comes of it is the parent's to say. A handler, since
-    # commands would inherit an ignored signal.
+    # Ctrl-C reaches the whole terminal, but what comes of it is the parent's to say. A handler,
+    # since commands would inherit an ignored signal.
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, end)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -117,7 +117,7 @@ class WorkerPool:
                         finished += self._take(child, head["error"])
                     else:
                         self._serve(child, head, body)
-            except (EOFError, BrokenPipeError):
+            except EOFError:
                 finished += self._take(child, self._bury(child))
                 self._fork()
         self._assign()
@@ -159,7 +159,7 @@ class WorkerPool:
                 return
             if child.delivery is None:
                 delivery = self._queue.popleft()
-                with contextlib.suppress(BrokenPipeError):  # `poll` finds it dead
+                with contextlib.suppress(EOFError):  # `poll` finds it dead
                     child.delivery = delivery
                     child.wire.send(asdict(delivery))
 

@@ -195,31 +195,34 @@ def _sweep(view: View, draft: Draft) -> None:
 def _tell_dependents(draft: Draft) -> None:
     """Tell the dependents of ended orders: one dependency less, or skipped; exactly once each."""
     at = 0
-    while at < len(draft.untold):
+    while at < len(draft.untold):  # grows while it goes: who is skipped has dependents too
         num, offset = draft.untold[at]
         ended = draft.order(num)
-        if ended is None:
-            at += 1
-            continue
-        frees = ended.status is OrderStatus.SUCCEEDED or not ended.must_succeed
-        for dependent in ended.dependents[offset:]:
-            order = draft.order(dependent)
-            if order is None or (draft.room == 0 and dependent not in draft.changed):
-                break
-            offset += 1
-            if order.status is not OrderStatus.QUEUED:
-                continue
-            if not frees:
-                reason = f"dependency {ended.name} {ended.status}"
-                draft.move(order, OrderEvent.SKIP, reason=reason)
-            elif order.open > 1:
-                draft.set_order(order, open=order.open - 1)
-            else:
-                draft.set_order(order, open=0)
-                draft.ready |= 1 << int(dependent)
-        draft.untold[at] = (num, offset)
+        if ended is not None:
+            draft.untold[at] = (num, offset + _tell(draft, ended, ended.dependents[offset:]))
         at += 1
     draft.untold = [(num, offset) for num, offset in draft.untold if not _told(draft, num, offset)]
+
+
+def _tell(draft: Draft, ended: Order, dependents: tuple[str, ...]) -> int:
+    """Tell as many dependents as are read and fit the step; return how many."""
+    read = [draft.order(num) for num in dependents[: draft.room]]
+    if None in read:
+        return 0
+    frees = ended.status is OrderStatus.SUCCEEDED or not ended.must_succeed
+    for told, num in enumerate(dependents):
+        if draft.room == 0 and num not in draft.changed:
+            return told
+        order = draft.order(num)
+        if order is None:
+            return told
+        if order.status is not OrderStatus.QUEUED:
+            continue
+        if not frees:
+            draft.move(order, OrderEvent.SKIP, reason=f"dependency {ended.name} {ended.status}")
+        else:
+            draft.let_go(order)
+    return len(dependents)
 
 
 def _told(draft: Draft, num: str, offset: int) -> bool:

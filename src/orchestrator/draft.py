@@ -63,10 +63,6 @@ class Draft:
         """Change fields of the run item that the draft does not keep the books of."""
         self.run = replace(self.run, **news)
 
-    def set_order(self, order: Order, **news: Any) -> Order:
-        """Change fields of a row other than its status."""
-        return self._put(order, replace(order, **news))
-
     def move(self, order: Order, event: OrderEvent, **news: Any) -> Order:
         """Let `event` happen to an order; counters, ready bitmap, lists and the story follow."""
         status = advance(order.status, event)
@@ -85,6 +81,12 @@ class Draft:
                 self.untold.append((order.num, 0))
         self.tell(order.name, _PAST[event], status, moved.reason)
         return moved
+
+    def let_go(self, order: Order) -> None:
+        """Take one dependency from an order; the last one makes it ready."""
+        self._put(order, replace(order, open=order.open - 1))
+        if order.open == 1:
+            self.ready |= 1 << int(order.num)
 
     def finish(self, order: Order, status: OrderStatus, **news: Any) -> None:
         """End an active order as its result says."""

@@ -54,7 +54,12 @@ def childless() -> bool:
 
 
 def ended_child() -> int | None:
-    """Return a child that has ended and was not waited for, 0 if all run, None without children."""
+    """Return a child that has ended and was not waited for, 0 if all run, None without children.
+
+    None as well where children cannot be looked at: outside Linux.
+    """
+    if sys.platform != "linux":
+        return None
     try:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

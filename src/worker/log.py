@@ -72,7 +72,10 @@ class Log:
         """Add a line of our own."""
         self._take(self._decoder.decode(b"", final=True))
         self._decoder.reset()
-        self._take(f"{'' if self._fresh else chr(10)}{line}\n")
+        text = line.encode(
+            errors="replace"
+        ).decode()  # JSON knows halves of characters, UTF-8 does not
+        self._take(text + "\n" if self._fresh else f"\n{text}\n")
 
     def close(self) -> tuple[str, bool]:
         """Return the log and whether something was left out."""

@@ -61,6 +61,7 @@ class Commands:
         self._spared = frozenset(child.pid for child in kin.children())
         self._running: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
+        self._immortal = False  # something survived SIGKILL, so trying again only costs time
 
     def __enter__(self) -> Self:
         self._output, self._input = os.pipe()
@@ -76,8 +77,12 @@ class Commands:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self.end(at_once=kind is not None)
+            if kind is None:
+                self.end(at_once=False)
         finally:
+            # Again, as the sink may have failed in the meantime: nothing may stay behind.
+            self._sink = len
+            self.end()
             os.close(self._input)
             os.close(self._output)
 
@@ -111,13 +116,15 @@ class Commands:
 
     def end(self, *, at_once: bool = True) -> bool:
         """End every descendant: SIGTERM, then SIGKILL; False if one could not be ended."""
-        gone = (
+        if self._immortal:
+            return False
+        self._immortal = not (
             (not at_once and self._gone(self._settle_s))
             or self._gone(self._grace_s, signal.SIGTERM)
             or self._gone(_KILL_S, signal.SIGKILL)
         )
         self._drain()
-        return gone
+        return not self._immortal
 
     def _gone(self, patience_s: float, number: signal.Signals | None = None) -> bool:
         """Signal all descendants and wait until none is left; False when patience ran out first."""

@@ -119,12 +119,23 @@ def test_a_delivery_can_be_taken_one_by_one_and_a_task_answered(
     assert status_of(world, run_id) == "SUCCEEDED"
 
 
-def test_a_second_world_is_refused_and_leaves_the_first_intact(world: MotoWorld) -> None:
-    with pytest.raises(RuntimeError, match="another"):
-        MotoWorld().start()
+def test_a_second_world_ends_the_first_which_a_reset_starts_again(
+    world: MotoWorld, run_id: str
+) -> None:
+    bucket_of(world).put("tmp/first", b"")
+    start_watchdog(world, run_id)
 
-    names = world.clients.dynamodb.list_tables()["TableNames"]
-    assert {table.name for table in world.stack.tables.values()} <= set(names)
+    with MotoWorld() as second:
+        assert not world.running
+        assert bucket_of(second).get("tmp/first") is None
+        world.stop()
+        assert second.running
+    world.reset()
+
+    assert world.running
+    assert world.queue == ()
+    bucket_of(world).put("tmp/second", b"")
+    assert world.calls.by_name() == {"s3.PutObject": 1}
 
 
 def test_a_failing_delivery_is_raised_when_nobody_asked_for_retries(world: MotoWorld) -> None:

@@ -54,13 +54,15 @@ def memory_world() -> PortWorld:
 
 
 @pytest.fixture(scope="module")
-def prepared(moto_session: MotoWorld) -> MotoWorld:
-    prepare(moto_session)
-    return moto_session
+def prepared() -> set[int]:
+    return set()
 
 
 @pytest.fixture
-def moto_world(prepared: MotoWorld, moto: MotoWorld) -> PortWorld:
+def moto_world(prepared: set[int], moto: MotoWorld) -> PortWorld:
+    if moto.starts not in prepared:
+        prepare(moto)
+        prepared.add(moto.starts)
     return moto_ports(moto)
 
 

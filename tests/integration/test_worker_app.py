@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import os
+import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +60,9 @@ def test_commands_run_in_order_in_one_folder(bucket: Bucket) -> None:
     result = run(bucket, order)
 
     assert (result.status, result.exit_code, result.reason) == (OrderStatus.SUCCEEDED, 0, None)
-    assert result.log.endswith("""> file; cd /; export X=1\n$ cat file; echo "${X:-unset}"\none\nunset\n""")
+    assert result.log.endswith(
+        """> file; cd /; export X=1\n$ cat file; echo "${X:-unset}"\none\nunset\n"""
+    )
 
 
 def test_first_failure_ends_the_order_with_its_exit_code(bucket: Bucket) -> None:
@@ -96,6 +99,19 @@ def test_code_of_the_bundle_lies_in_the_working_folder(bucket: Bucket) -> None:
     assert "content" in result.log
 
 
+@pytest.fixture
+def talkative_stdin() -> Iterator[None]:
+    """This process's stdin is a pipe with something to read in it, which never ends."""
+    before, (read, write) = os.dup(0), os.pipe()
+    os.write(write, b"not for commands\n")
+    os.dup2(read, 0)
+    yield
+    os.dup2(before, 0)
+    for end in (before, read, write):
+        os.close(end)
+
+
+@pytest.mark.usefixtures("talkative_stdin")
 def test_stdin_is_closed(bucket: Bucket) -> None:
     result = run(bucket, bucket.order("cat", "! read -r answer"))
 
@@ -117,8 +133,9 @@ def test_command_that_closed_its_output_is_waited_for(bucket: Bucket) -> None:
 
 def test_last_words_of_a_process_substitution_are_in_the_log(bucket: Bucket) -> None:
     order = bucket.order("echo words > >(sleep 0.05; cat)", "echo next")
+    patient = replace(PACE, settle_s=20)
 
-    assert run(bucket, order).log.endswith("words\n$ echo next\nnext\n")
+    assert run(bucket, order, pace=patient).log.endswith("words\n$ echo next\nnext\n")
 
 
 def test_background_process_serves_later_commands_and_is_gone_in_the_end(
@@ -155,7 +172,9 @@ def test_lines_are_shown_while_the_order_runs(bucket: Bucket, tmp_path: Path) ->
 
 
 def test_commands_see_their_variables_and_ids(bucket: Bucket) -> None:
-    order = bucket.order('echo "$GREETING $IAC_CI_RUN_ID $IAC_CI_ORDER_NAME"', env={"GREETING": "hi"})
+    order = bucket.order(
+        'echo "$GREETING $IAC_CI_RUN_ID $IAC_CI_ORDER_NAME"', env={"GREETING": "hi"}
+    )
 
     assert f"hi run-1 {order.name}\n" in run(bucket, order).log
 
@@ -174,7 +193,9 @@ def test_own_credentials_are_invisible_to_commands(bucket: Bucket) -> None:
     assert "OWN" not in result.log
 
 
-def test_home_and_temporary_files_are_private_where_the_platform_has_no_home(bucket: Bucket) -> None:
+def test_home_and_temporary_files_are_private_where_the_platform_has_no_home(
+    bucket: Bucket,
+) -> None:
     environ = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     first = bucket.order("mktemp; touch ~/left; echo home=$HOME")
 
@@ -530,8 +551,6 @@ def test_background_processes_are_gone_when_the_result_is_sent(
 
 
 def test_other_children_of_the_process_are_left_alone(bucket: Bucket) -> None:
-    import subprocess
-
     with subprocess.Popen(["sleep", "1000"], start_new_session=True) as other:
         result = run(bucket, bucket.order("sleep 1000", timeout=1), pace=PACE)
 

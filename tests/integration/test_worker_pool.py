@@ -178,9 +178,11 @@ def test_bug_of_the_local_world_is_not_hidden(temporary: Path) -> None:
         raise ZeroDivisionError
 
     local = Local(get=broken)
-    with local.pool, pytest.raises(ZeroDivisionError):
+    with local.pool:
         local.submit(local.bucket.order("true"))
-        local.wait()
+
+        with pytest.raises(ZeroDivisionError):
+            local.wait()
 
 
 def test_payload_that_is_no_dispatch_is_a_failed_invocation(local: Local) -> None:
@@ -213,6 +215,14 @@ def test_interrupt_from_the_terminal_reaches_neither_worker_nor_commands(
 
     assert local.wait()[0].error is None
     assert local.bucket.result(order).status is OrderStatus.SUCCEEDED
+
+
+def test_commands_do_not_inherit_that_the_worker_ignores_interrupts(local: Local) -> None:
+    order = local.submit(local.bucket.order("kill -INT $$; echo survived"))
+
+    local.wait()
+
+    assert local.bucket.result(order).exit_code == 130
 
 
 def test_closing_ends_commands_and_workers(temporary: Path, tmp_path: Path) -> None:
@@ -255,7 +265,12 @@ def test_nothing_outlives_a_parent_that_was_killed(temporary: Path, tmp_path: Pa
     if not parent:
         try:
             local = Local()
-            local.submit(local.bucket.order(f"echo $$ > {tmp_path}/command.pid; sleep 1000"))
+            local.submit(
+                local.bucket.order(
+                    f"trap 'echo no' TERM; echo $$ > {tmp_path}/command.pid\n"
+                    "while :; do sleep 1000 & wait; done"
+                )
+            )
             names = [child.pid for child in local.pool._children]
             for pid in names:
                 (tmp_path / f"{pid}.pid").write_text(str(pid))

@@ -84,7 +84,11 @@ class Bucket:
 
 
 def a_worker(
-    bucket: Bucket, *, uploads: Any = None, out: Callable[[str], None] = lambda _: None, **given: Any
+    bucket: Bucket,
+    *,
+    uploads: Any = None,
+    out: Callable[[str], None] = lambda _: None,
+    **given: Any,
 ) -> Worker:
     """Return a worker with the test's own environment and a quick pace."""
     options: dict[str, Any] = {"environ": dict(os.environ), "pace": PACE}

@@ -1,4 +1,4 @@
-"""Whole lives of a moto world. Each runs in a process of its own, as there is one world at a time."""
+"""Whole lives of a moto world, for a process of its own: a new world ends the session's."""
 
 from __future__ import annotations
 

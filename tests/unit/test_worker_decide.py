@@ -59,12 +59,20 @@ def test_claim_never_ends_after_the_orders_own_deadline() -> None:
         pytest.param(None, MINE, NOW, Outcome.WON, id="written-though-no-answer"),
         pytest.param(None, None, NOW, Outcome.UNKNOWN, id="no-answer"),
         pytest.param(503, None, NOW, Outcome.UNKNOWN, id="platform-down"),
-        pytest.param(None, a_claim(nonce="other"), NOW, Outcome.UNKNOWN, id="no-answer-others-claim"),
+        pytest.param(
+            None, a_claim(nonce="other"), NOW, Outcome.UNKNOWN, id="no-answer-others-claim"
+        ),
         pytest.param(403, None, NOW, Outcome.LEFT, id="url-expired"),
         pytest.param(412, None, NOW, Outcome.LEFT, id="winner-unreadable"),
-        pytest.param(412, a_claim(nonce="other"), NOW, Outcome.LEFT, id="own-request-still-running"),
         pytest.param(
-            412, a_claim(nonce="other"), MINE.end_by - 1, Outcome.LEFT, id="own-request-just-in-time"
+            412, a_claim(nonce="other"), NOW, Outcome.LEFT, id="own-request-still-running"
+        ),
+        pytest.param(
+            412,
+            a_claim(nonce="other"),
+            MINE.end_by - 1,
+            Outcome.LEFT,
+            id="own-request-just-in-time",
         ),
         pytest.param(
             412, a_claim(nonce="other"), MINE.end_by, Outcome.DIED, id="own-request-time-is-up"

@@ -209,6 +209,15 @@ def test_bytes_that_are_no_utf8_are_replaced() -> None:
     assert lines == ["ä \ufffd\ufffd ok", "\ufffd"]
 
 
+def test_own_lines_may_hold_what_utf8_cannot() -> None:
+    log, lines = a_log()
+
+    log.note("$ echo \ud800")
+
+    assert log.close()[0] == "$ echo ?\n"
+    assert lines == ["$ echo ?"]
+
+
 def test_own_lines_begin_on_a_line_of_their_own() -> None:
     log, lines = a_log("hunter22")
 

@@ -44,13 +44,13 @@ class Canvas:
             self._texts[row, column + offset] = character
 
     def rows(self) -> list[str]:
-        """Return the drawing, trailing blanks removed."""
+        """Return the drawing, without trailing blanks and rows that upright lines merely cross."""
         cells = {at: self._glyph(wires) for at, wires in self._lines.items()} | self._texts
         height, width = (1 + max(at[axis] for at in cells) for axis in (0, 1))
         rows = [[" "] * width for _ in range(height)]
         for (row, column), glyph in cells.items():
             rows[row][column] = glyph
-        return ["".join(row).rstrip() for row in rows]
+        return ["".join(row).rstrip() for row in rows if set(row) - {" ", "│", "|"}]
 
     def crossings(self) -> int:
         """Return in how many cells two lines cross."""

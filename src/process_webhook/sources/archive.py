@@ -12,8 +12,7 @@ def rerooted(data: bytes, what: str) -> bytes:
     Raises:
         BundleError: it is corrupt, hostile or too large; `what` names it.
     """
-    code = CodeZip(what)
-    with zips.opened(data, what) as archive:
+    with zips.opened(data, what) as archive, CodeZip(what) as code:
         for entry in zips.entries(archive, len(data), what):
             match entry.kind:
                 case zips.Kind.FOLDER:
@@ -25,4 +24,4 @@ def rerooted(data: bytes, what: str) -> bytes:
                         code.file(
                             entry.name, source, entry.info.file_size, executable=entry.executable
                         )
-    return code.close()
+    return code.data

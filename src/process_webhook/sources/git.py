@@ -106,9 +106,8 @@ class Commit:
         tar = self._folder / "code.tar"
         pathspec = () if folder == "." else ("--", folder)
         self._run("archive", "--format=tar", f"--output={tar}", self._commit, *pathspec)
-        code = CodeZip(what)
         try:
-            with tarfile.open(tar) as archive:
+            with tarfile.open(tar) as archive, CodeZip(what) as code:
                 for member in archive:
                     name = member.name if folder == "." else member.name.removeprefix(folder + "/")
                     if member.issym():
@@ -118,7 +117,7 @@ class Commit:
                         code.file(name, source, member.size, executable=executable)
         finally:
             tar.unlink(missing_ok=True)
-        return code.close()
+        return code.data
 
     def _run(self, *arguments: str) -> str:
         return self._git.run(self._repo, *arguments, folder=self._folder)

@@ -14,9 +14,9 @@ def packed(files: Mapping[str, str]) -> bytes:
     Raises:
         BundleError: the files are too large.
     """
-    code = CodeZip("the inline files")
-    for name, text in sorted(files.items()):
-        data = text.encode()
-        # A script given inline is meant to be run, and its mode cannot be given.
-        code.file(name, io.BytesIO(data), len(data), executable=text.startswith("#!"))
-    return code.close()
+    with CodeZip("the inline files") as code:
+        for name, text in sorted(files.items()):
+            data = text.encode()
+            # A script given inline is meant to be run, and its mode cannot be given.
+            code.file(name, io.BytesIO(data), len(data), executable=text.startswith("#!"))
+    return code.data
