@@ -41,7 +41,7 @@ def run_file(
         if log_dir is not None:
             _prepare(log_dir)
         try:
-            report = _run(
+            report, interrupted = _run(
                 raw,
                 secrets=secrets,
                 env=env,
@@ -65,7 +65,7 @@ def run_file(
         _say(record.dumps(record.as_dict(report)))
     if report.refused:
         _refuse(FileRefused(file, report.problems, lines))
-    return _kept(report, log_dir, _exit_code(report))
+    return _kept(report, log_dir, _exit_code(report, interrupted=interrupted))
 
 
 def validate_file(file: Path) -> int:
@@ -106,7 +106,8 @@ def _run(
     parallel: int,
     aws: Aws,
     on_stderr: bool,
-) -> RunReport:
+) -> tuple[RunReport, bool]:
+    """Run the job in view of the user; return the report and whether they interrupted it."""
     from src.cli import console, summary
     from src.local.run import run_job
 
@@ -125,7 +126,7 @@ def _run(
             )
         if not report.refused:
             summary.show(report, target, tails=live)
-    return report
+    return report, interrupts.requested
 
 
 def _view(*, live: bool) -> Callable[..., Any]:
@@ -150,16 +151,14 @@ def _kept(report: RunReport, log_dir: Path | None, code: int) -> int:
     return code
 
 
-def _exit_code(report: RunReport) -> int:
+def _exit_code(report: RunReport, *, interrupted: bool) -> int:
     if report.refused:
         return REFUSED
-    match report.status:
-        case JobStatus.SUCCEEDED:
-            return OK
-        case JobStatus.CANCELLED:  # nothing but a signal cancels a local run
-            return INTERRUPTED
-        case _:
-            return NOT_SUCCEEDED
+    if report.status is JobStatus.SUCCEEDED:
+        return OK
+    if report.status is JobStatus.CANCELLED and interrupted:
+        return INTERRUPTED
+    return NOT_SUCCEEDED
 
 
 def _parsed(file: Path) -> Job | None:

@@ -11,7 +11,8 @@
     ├── BundleError              a bundle or a zip of code is corrupt, hostile or too large
     ├── IllegalTransition        a status change that the table does not know
     ├── Conflict                 a conditional write lost against another writer
-    │   ├── LockHeld             the run's lock belongs to another holder
+    │   ├── LockHeld             the run's lock belongs to another holder, or is completed
+    │   ├── NoLock               the run's lock was never made, or has expired
     │   └── LeaseLost            our lease was stolen: stop at once
     └── ServiceError             a call to a platform service did not work
         ├── Transient            throttling, 5xx, timeouts: try again later
@@ -104,11 +105,15 @@ class Conflict(IacCiError):
 
 
 class LockHeld(Conflict):
-    """The lock of a run is held; `lock` is the holder's record."""
+    """The lock of a run is held, or completed and so nobody's; `lock` is the record in force."""
 
     def __init__(self, lock: Lock) -> None:
         self.lock = lock
-        super().__init__(f"lock of {lock.run_id} is held by {lock.owner} until {lock.lease}")
+        super().__init__(f"lock of {lock.run_id} is held by {lock.owner} until {lock.lease} ms")
+
+
+class NoLock(Conflict):
+    """The run has no lock: its first event makes it, and a run without an item never has one."""
 
 
 class LeaseLost(Conflict):

@@ -55,6 +55,11 @@ def order_num(position: int) -> str:
     return f"{position:04d}"
 
 
+def is_order_num(mark: str) -> bool:
+    """Return whether a mark is the number of an order (packaging's `0000` is none)."""
+    return ORDER_NUM.fullmatch(mark) is not None and mark != PACKAGING
+
+
 def row_key(run_id: str, num: str) -> str:
     """Return the primary key of an order's row."""
     return f"{run_id}:{num}"

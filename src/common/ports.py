@@ -81,17 +81,23 @@ class RunStore(Protocol):
 class LockStore(Protocol):
     """The orchestrator_locks table."""
 
-    def mark(self, run: Run, marks: frozenset[str]) -> Lock:
+    def mark(self, run: Run | Lock, marks: frozenset[str]) -> Lock:
         """Add `marks` to `pending` and raise `wake`, in one update that makes the lock if need be.
 
-        Returns the lock as it is afterwards.
+        `run` gives the ids that a new lock carries. Returns the lock as it is afterwards.
         """
 
-    def take(self, run_id: str, owner: str, now: int, lease: int) -> Lock:
+    def take(
+        self, run_id: str, owner: str, now: int, lease: int, marks: frozenset[str] = frozenset()
+    ) -> Lock:
         """Take the lock until `lease` if it is free, its lease ran out by `now`, or it is `owner`'s.
 
+        With `marks` it is marked in the same update, so that an event that finds it free needs but
+        one. Changes nothing when it raises.
+
         Raises:
-            LockHeld: with the holder's record.
+            LockHeld: with the holder's record, or the completed lock's: that one nobody takes.
+            NoLock: it was never marked.
         """
 
     def renew(self, run_id: str, owner: str, lease: int) -> None:

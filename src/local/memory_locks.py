@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from threading import Lock as Mutex
 
-from src.common.errors import Conflict, LeaseLost, LockHeld
+from src.common.errors import LeaseLost, LockHeld, NoLock
 from src.common.records import Lock, Run
 
 
@@ -16,7 +16,7 @@ class MemoryLockStore:
         self._atomic = Mutex()
         self._locks: dict[str, Lock] = {}
 
-    def mark(self, run: Run, marks: frozenset[str]) -> Lock:
+    def mark(self, run: Run | Lock, marks: frozenset[str]) -> Lock:
         """Add `marks` to `pending`, raise `wake`; return the lock as it is afterwards."""
         with self._atomic:
             lock = self._locks.get(run.run_id) or Lock(
@@ -24,15 +24,18 @@ class MemoryLockStore:
             )
             return self._put(replace(lock, wake=lock.wake + 1, pending=lock.pending | marks))
 
-    def take(self, run_id: str, owner: str, now: int, lease: int) -> Lock:
-        """Take the lock until `lease`; LockHeld carries the holder's record."""
+    def take(
+        self, run_id: str, owner: str, now: int, lease: int, marks: frozenset[str] = frozenset()
+    ) -> Lock:
+        """Take the lock until `lease`, marking it; LockHeld carries the record in force."""
         with self._atomic:
             lock = self._locks.get(run_id)
             if lock is None:
-                raise Conflict(f"taking the lock of {run_id}: it was never marked")
-            if lock.held(now) and lock.owner != owner:
+                raise NoLock(f"taking the lock of {run_id}: it was never marked")
+            if lock.completed or (lock.held(now) and lock.owner != owner):
                 raise LockHeld(lock)
-            return self._put(replace(lock, owner=owner, lease=lease))
+            wake, pending = lock.wake + bool(marks), lock.pending | marks
+            return self._put(replace(lock, owner=owner, lease=lease, wake=wake, pending=pending))
 
     def renew(self, run_id: str, owner: str, lease: int) -> None:
         """Extend the lease."""

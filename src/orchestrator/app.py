@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from src.common import keys
 from src.common.codec import decode
-from src.common.errors import Conflict, IacCiError, LeaseLost, Permanent, Transient
+from src.common.errors import IacCiError, LeaseLost, NoLock
 from src.common.records import Lock, Run
 from src.orchestrator.actions import View
 from src.orchestrator.decide import decide
@@ -18,7 +18,6 @@ from src.orchestrator.perform import EMPTY, Performer, Ports, finalize
 
 log = logging.getLogger(__name__)
 
-MAX_CONFLICTS: Final = 5  # of one round against writers that are not there; more is a fault to report
 PLENTY_MS: Final = 600_000
 
 
@@ -50,24 +49,47 @@ class Orchestrator:
         return {"runs": sorted(callbacks(event))}
 
     def _advance(self, run_id: str, marks: frozenset[str], remaining: Callable[[], int]) -> None:
-        nums = [mark for mark in marks if keys.ORDER_NUM.fullmatch(mark) and mark != keys.PACKAGING]
-        run, orders = self._ports.runs.run_and_orders(run_id, nums)
-        if run is None:
-            log.warning("dropping callbacks of unknown run %s: %s", run_id, sorted(marks))
+        lease = Lease(self._ports.locks, self._ports.clock, run_id)
+        try:
+            lock = lease.acquire(marks, remaining)
+        except NoLock:
+            # Only a run that has an item gets a lock: a late event must not make one (rule 3).
+            run = self._ports.runs.run(run_id)
+            if run is None:
+                log.warning("dropping callbacks of unknown run %s: %s", run_id, sorted(marks))
+                return
+            self._ports.locks.mark(run, marks)
+            lock = lease.acquire(marks, remaining)
+        if lock is None:
             return
-        if self._ports.locks.mark(run, marks).completed:
+        if lock.completed:
             self._ports.internal.put(keys.finished_key(run_id), EMPTY)
             return
-        lease = Lease(self._ports.locks, self._ports.clock, run_id)
-        lock = lease.acquire(marks, remaining)
-        if lock is None or lock.completed:
+        try:
+            view = self._read(lease, lock)
+        except Exception:
+            self._let_go(lease, lock)
+            raise
+        if view is None:
+            log.warning("dropping callbacks of expired run %s: %s", run_id, sorted(lock.pending))
+            lease.release(lock, lock.pending)
             return
-        view = View(run=run, marks=lock.pending, owner=lease.owner, now=self._ports.clock.now_ms())
-        if lease.waited:
-            view = self._fresh(view)
-        else:
-            view = view.having(orders=orders, looked=frozenset(orders))
         self._hold(lease, lock, view)
+
+    def _read(self, lease: Lease, lock: Lock) -> View | None:
+        """Read the run and the rows that the marks point at, under the lock."""
+        nums = [mark for mark in lock.pending if keys.is_order_num(mark)]
+        run, orders = self._ports.runs.run_and_orders(lock.run_id, nums)
+        if run is None:
+            return None
+        return View(
+            run=run,
+            marks=lock.pending,
+            owner=lease.owner,
+            now=self._ports.clock.now_ms(),
+            orders=orders,
+            looked=frozenset(orders),
+        )
 
     def _hold(self, lease: Lease, lock: Lock, view: View) -> None:
         """Go round until no mark is left, then free the lock."""
@@ -92,29 +114,17 @@ class Orchestrator:
             view = view.next_round(lock.pending)
 
     def _round(self, performer: Performer, lease: Lease, view: View) -> View:
-        """Decide and perform until nothing is left; begin again when the run had moved meanwhile."""
-        for _ in range(MAX_CONFLICTS):
-            try:
-                while actions := decide(view):
-                    for action in actions:
-                        lease.ensure()
-                        view = performer.perform(action, view)
-                    view = view.having(now=self._ports.clock.now_ms())
-            except LeaseLost:
-                raise
-            except Conflict:
-                # What was read before the lock was ours is old; read the run again under the lock.
-                view = self._fresh(view)
-            else:
-                return view
-        raise Transient(f"moving {view.run.run_id} on: its item kept changing under the lock")
+        """Decide and perform until nothing is left.
 
-    def _fresh(self, view: View) -> View:
-        run = self._ports.runs.run(view.run.run_id)
-        if run is None:
-            raise Permanent(f"moving {view.run.run_id} on: its item is gone")
-        now = self._ports.clock.now_ms()
-        return View(run=run, marks=view.marks, owner=view.owner, now=now)
+        A Conflict ends the round like any error: under the lock it means that the lease was lost, or
+        that a call of ours took effect without our knowing; the repeated event reads afresh.
+        """
+        while actions := decide(view):
+            for action in actions:
+                lease.ensure()
+                view = performer.perform(action, view)
+            view = view.having(now=self._ports.clock.now_ms())
+        return view
 
     def _let_go(self, lease: Lease, lock: Lock) -> None:
         """Free the lock with every mark left in place, so that the next event finds them."""

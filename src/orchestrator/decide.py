@@ -81,7 +81,7 @@ def _closing(view: View) -> tuple[JobStatus, str] | None:
 def _rows_of_interest(view: View) -> set[str]:
     if view.run.finished_at is None and (keys.POKE in view.marks or _sweeping(view)):
         return {keys.order_num(position) for position in range(1, view.run.total + 1)}
-    return {mark for mark in view.marks if _is_order(mark)} | set(view.run.dispatching)
+    return {mark for mark in view.marks if keys.is_order_num(mark)} | set(view.run.dispatching)
 
 
 def _results_of_interest(view: View) -> set[str]:
@@ -91,10 +91,6 @@ def _results_of_interest(view: View) -> set[str]:
     if view.run.packaged_at is None and (view.marks & {keys.PACKAGING, keys.POKE}):
         nums.add(keys.PACKAGING)
     return nums
-
-
-def _is_order(mark: str) -> bool:
-    return keys.ORDER_NUM.fullmatch(mark) is not None and mark != keys.PACKAGING
 
 
 def _endings(view: View) -> tuple[Action, ...]:

@@ -21,42 +21,51 @@ class Lease:
 
     def __init__(self, locks: LockStore, clock: Clock, run_id: str) -> None:
         self.owner = str(uuid.uuid4())
-        self.waited = False  # what was read before the lock was ours is old then
         self._locks = locks
         self._clock = clock
         self._run_id = run_id
         self._until = 0
 
     def acquire(self, marks: frozenset[str], remaining_ms: Callable[[], int]) -> Lock | None:
-        """Take the lock, waiting for its holder; None once somebody else gave our marks their effect.
+        """Mark the lock and take it, waiting for its holder.
+
+        Returns the lock, taken or completed; None once somebody else gave our marks their effect.
 
         Raises:
+            NoLock: the run has no lock.
             Transient: our own time runs out first. The marks stay, and the platform repeats the event.
         """
-        while True:
-            try:
-                return self.take()
-            except LockHeld:
-                pass
-            while True:
-                if remaining_ms() < LAST_MOMENT_MS:
-                    raise Transient(f"waiting for the lock of {self._run_id}")
-                self.waited = True
-                self._clock.sleep(POLL_S)
-                lock = self._locks.get(self._run_id)
-                if lock is None or lock.completed or not (lock.pending & marks):
-                    return None
-                if not lock.held(self._clock.now_ms()):
-                    break
+        try:
+            return self.take(marks)
+        except LockHeld as held:
+            lock = held.lock
+        if not lock.completed:
+            lock = self._locks.mark(lock, marks)
+        while not lock.completed:
+            if not lock.held(self._clock.now_ms()):
+                try:
+                    return self.take()
+                except LockHeld as held:
+                    lock = held.lock
+                    continue
+            if remaining_ms() < LAST_MOMENT_MS:
+                raise Transient(f"waiting for the lock of {self._run_id}")
+            self._clock.sleep(POLL_S)
+            seen = self._locks.get(self._run_id)
+            if seen is None or not (seen.completed or seen.pending & marks):
+                return None
+            lock = seen
+        return lock
 
-    def take(self) -> Lock:
+    def take(self, marks: frozenset[str] = frozenset()) -> Lock:
         """Take the lock, or take it again for the marks that came since.
 
         Raises:
-            LockHeld: another holder's lease is running.
+            LockHeld: another holder's lease is running, or the lock is completed.
+            NoLock: the run has no lock.
         """
         now = self._clock.now_ms()
-        lock = self._locks.take(self._run_id, self.owner, now, now + LEASE_MS)
+        lock = self._locks.take(self._run_id, self.owner, now, now + LEASE_MS, marks)
         self._until = now + LEASE_MS
         return lock
 

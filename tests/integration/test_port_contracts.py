@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from src.common.errors import Conflict, LeaseLost, LockHeld, Permanent
+from src.common.errors import Conflict, LeaseLost, LockHeld, NoLock, Permanent
 from src.common.keys import result_key
 from src.common.records import (
     Change,
@@ -441,8 +441,8 @@ def test_a_mark_makes_the_lock_and_the_next_adds_to_it(world: PortWorld, run: Ru
 
 
 def test_a_lock_that_was_never_marked_cannot_be_taken(world: PortWorld, run: Run) -> None:
-    with pytest.raises(Conflict, match=run.run_id):
-        world.locks.take(run.run_id, "me", NOW, NOW + 1)
+    with pytest.raises(NoLock, match=run.run_id):
+        world.locks.take(run.run_id, "me", NOW, NOW + 1, frozenset({"0001"}))
 
     assert world.locks.get(run.run_id) is None
 
@@ -549,11 +549,32 @@ def test_a_completed_lock_forgets_its_marks_and_stays_completed(world: PortWorld
     lock = world.locks.get(run.run_id)
     assert lock is not None
     assert (lock.completed, lock.owner, lock.pending) == (True, None, frozenset())
-    assert world.locks.mark(run, frozenset({"poke"})).completed
-    taken = world.locks.take(run.run_id, "late", NOW, NOW + 45_000)
-    assert taken.completed
-    world.locks.complete(run.run_id, "me")
-    assert world.locks.get(run.run_id) == taken
+    marked = world.locks.mark(run, frozenset({"poke"}))
+    assert marked.completed
+    with pytest.raises(LockHeld) as caught:
+        world.locks.take(run.run_id, "late", NOW, NOW + 45_000, frozenset({"0001"}))
+    assert caught.value.lock == marked
+    assert world.locks.get(run.run_id) == marked
+
+
+def test_taking_may_mark_in_the_same_update(world: PortWorld, run: Run) -> None:
+    world.locks.mark(run, frozenset({"0001"}))
+
+    lock = world.locks.take(run.run_id, "me", NOW, NOW + 45_000, frozenset({"0002"}))
+
+    assert (lock.owner, lock.wake, lock.pending) == ("me", 2, {"0001", "0002"})
+    with pytest.raises(LockHeld) as caught:
+        world.locks.take(run.run_id, "thief", NOW, NOW + 45_000, frozenset({"0003"}))
+    assert caught.value.lock == lock
+    assert world.locks.get(run.run_id) == lock
+
+
+def test_a_lock_gives_its_own_ids_to_a_mark(world: PortWorld, run: Run) -> None:
+    lock = world.locks.mark(run, frozenset({"0001"}))
+
+    again = world.locks.mark(lock, frozenset({"0002"}))
+
+    assert again == replace(lock, wake=2, pending=frozenset({"0001", "0002"}))
 
 
 def test_operations_on_a_lock_that_does_not_exist_are_a_lost_lease(

@@ -51,9 +51,11 @@ class _Interruptible:
             self._faults.calls.append(name)
             number = len(self._faults.calls)
             self._faults.meet(number, name, "before")
-            answer = called(*args, **named)
-            self._faults.meet(number, name, "after")
-            return answer
+            try:
+                return called(*args, **named)
+            finally:
+                # Also where the answer is an error: the process may die before it can look at it.
+                self._faults.meet(number, name, "after")
 
         return call
 

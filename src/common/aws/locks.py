@@ -12,13 +12,15 @@ from src.common.aws.clients import Clients
 from src.common.aws.errors import CONDITION_FAILED, Refusal, calling
 from src.common.aws.items import decode, value_of
 from src.common.aws.tables import Table
-from src.common.errors import Conflict, LeaseLost, LockHeld
+from src.common.errors import LeaseLost, LockHeld, NoLock
 from src.common.records import Lock, Run
 
 # A lock is made by a mark only; taking one that was never marked would make one without a run.
 MARKED: Final = "attribute_exists(pk)"
 # Nobody holds it, the holder's lease ran out (it crashed or stalls), or our own reply was lost.
 TAKEABLE: Final = "(attribute_not_exists(#owner) OR #lease <= :now OR #owner = :owner)"
+# The run is not finished: nothing is left that a holder could do.
+OPEN: Final = "#completed <> :true"
 # The lock was not stolen.
 OURS: Final = "#owner = :owner"
 # No mark came since we read: releasing now would leave it unseen until the next event.
@@ -33,7 +35,7 @@ class DynamoLockStore:
     def __init__(self, clients: Clients, *, locks_table: str) -> None:
         self._table = Table(clients, locks_table)
 
-    def mark(self, run: Run, marks: frozenset[str]) -> Lock:
+    def mark(self, run: Run | Lock, marks: frozenset[str]) -> Lock:
         """Add `marks` to `pending`, raise `wake`; return the lock as it is afterwards."""
         sets = ", ".join(f"#{name} = if_not_exists(#{name}, :{name})" for name in _IDENTITY)
         adds = "#wake :one" + (", #pending :marks" if marks else "")
@@ -43,17 +45,23 @@ class DynamoLockStore:
         with calling(f"marking the lock of {run.run_id}"):
             return self._update(run.run_id, f"ADD {adds} SET {sets}", None, values)
 
-    def take(self, run_id: str, owner: str, now: int, lease: int) -> Lock:
-        """Take the lock until `lease`; LockHeld carries the holder's record."""
-        values = {"owner": owner, "now": now, "lease": lease}
+    def take(
+        self, run_id: str, owner: str, now: int, lease: int, marks: frozenset[str] = frozenset()
+    ) -> Lock:
+        """Take the lock until `lease`, marking it; LockHeld carries the record in force."""
+        values: dict[str, Any] = {"owner": owner, "now": now, "lease": lease, "true": True}
         update = "SET #owner = :owner, #lease = :lease"
+        if marks:  # DynamoDB takes no empty set
+            values |= {"one": 1, "marks": marks}
+            update += " ADD #wake :one, #pending :marks"
+        condition = f"{MARKED} AND {OPEN} AND {TAKEABLE}"
         try:
             with calling(f"taking the lock of {run_id}", CONDITION_FAILED):
-                return self._update(run_id, update, f"{MARKED} AND {TAKEABLE}", values)
+                return self._update(run_id, update, condition, values)
         except Refusal as refusal:
             held = self._stored(refusal, run_id)
             if held is None:
-                raise Conflict(f"taking the lock of {run_id}: it was never marked") from None
+                raise NoLock(f"taking the lock of {run_id}: it was never marked") from None
             raise LockHeld(held) from None
 
     def renew(self, run_id: str, owner: str, lease: int) -> None:

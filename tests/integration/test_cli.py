@@ -1,0 +1,219 @@
+"""`iac-ci` as users and scripts call it: a process of its own, real orders, real signals."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+IAC_CI = Path(sys.executable).parent / "iac-ci"
+ENDS_IN = 60  # seconds: a bound on waiting, no measure
+
+JOB = """\
+username: me
+orders:
+  plan: {cmds: ["echo planned"], timeout: 30}
+  apply: {cmds: ["echo applied; exit 3"], timeout: 30, dependencies: [plan]}
+  check: {cmds: ["true"], timeout: 30, dependencies: [apply]}
+"""
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    file = tmp_path / "job.yaml"
+    file.write_text(JOB)
+    return file
+
+
+def iac_ci(*args: object, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [IAC_CI, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=ENDS_IN,
+        check=False,
+        env={**os.environ, **env},
+    )
+
+
+@pytest.mark.parametrize("aws", ["embedded", "moto"])
+def test_failed_job_tells_programs_what_happened(job: Path, aws: str) -> None:
+    done = iac_ci("run", job, "--json", "--aws", aws)
+
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert set(told) >= {"run_id", "trace_id", "flow_id", "status", "orders"}
+    assert told["status"] == "failed"
+    assert {name: order["status"] for name, order in told["orders"].items()} == {
+        "plan": "succeeded",
+        "apply": "failed",
+        "check": "skipped",
+    }
+    assert told["orders"]["apply"]["exit_code"] == 3
+    assert "planned" in told["orders"]["plan"]["log"]
+
+
+def test_log_dir_keeps_the_record_of_a_real_run(job: Path, tmp_path: Path) -> None:
+    iac_ci("run", job, "--log-dir", tmp_path / "logs")
+
+    found = {path.name for path in (tmp_path / "logs").iterdir()}
+    assert found == {"plan.log", "apply.log", "run.json", "events.jsonl"}
+    assert "planned" in (tmp_path / "logs" / "plan.log").read_text()
+
+
+def test_env_file_lies_under_the_jobs_own_env(tmp_path: Path) -> None:
+    (tmp_path / "some.env").write_text("BOTH=file\nFILE=file\n")
+    (tmp_path / "job.yaml").write_text("""\
+username: me
+env: {BOTH: job}
+orders:
+  a: {cmds: ['test "$BOTH $FILE" = "job file"'], timeout: 30}
+""")
+
+    done = iac_ci("run", tmp_path / "job.yaml", "--env-file", tmp_path / "some.env")
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"PYTHONIOENCODING": "ascii", "TERM": "dumb"},
+        {"COLUMNS": "40", "NO_COLOR": "1"},
+        {"COLUMNS": "1"},
+    ],
+    ids=["ascii", "narrow", "absurd"],
+)
+def test_odd_terminals_are_no_reason_to_fail(job: Path, env: Mapping[str, str]) -> None:
+    done = iac_ci("run", job, **env)
+
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+def test_terminal_sees_progress_in_place_and_a_table_at_the_end(job: Path) -> None:
+    code, shown = on_terminal("run", str(job))
+
+    assert code == 1
+    assert "orders ended" in shown  # the live header
+    assert "\x1b[2K" in shown  # which was redrawn
+    assert "apply: failed (exit 3)" in shown
+    assert "timeline" in shown
+
+
+def on_terminal(*args: str) -> tuple[int, str]:
+    """Run on a terminal of 24 rows and 80 columns; return exit code and all that it was sent."""
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    env = {**os.environ, "TERM": "xterm-256color"}
+    env.pop("COLUMNS", None)
+    with subprocess.Popen(
+        [IAC_CI, *args], stdin=terminal, stdout=terminal, stderr=terminal, env=env
+    ) as child:
+        os.close(terminal)
+        sent = bytearray()
+        while select.select([controller], [], [], ENDS_IN)[0]:
+            try:
+                sent += os.read(controller, 65536)
+            except OSError:  # the other end was closed
+                break
+        os.close(controller)
+        return child.wait(ENDS_IN), sent.decode()
+
+
+@pytest.fixture
+def long_job(tmp_path: Path) -> Path:
+    file = tmp_path / "job.yaml"
+    file.write_text(f"""\
+username: me
+orders:
+  long: {{cmds: ["echo $$ > {tmp_path}/pid; echo started; sleep 600"], timeout: 500}}
+  next: {{cmds: ["true"], timeout: 30, dependencies: [long]}}
+""")
+    return file
+
+
+def start(long_job: Path, *options: str) -> subprocess.Popen[str]:
+    """Start a long job and return once its first command runs."""
+    child = subprocess.Popen(
+        [IAC_CI, "run", long_job, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    stream = child.stderr if "--json" in options else child.stdout
+    assert stream is not None
+    assert any("| started" in line for line in stream)
+    return child
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_ends_its_children_and_says_cancelled(
+    long_job: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    with start(long_job, "--json") as child:
+        child.send_signal(number)
+        told, _ = child.communicate(timeout=ENDS_IN)
+
+    assert child.returncode == 130
+    assert json.loads(told)["status"] == "cancelled"
+    assert {order["status"] for order in json.loads(told)["orders"].values()} == {"cancelled"}
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_second_interrupt_stops_at_once_and_leaves_no_children(
+    long_job: Path, tmp_path: Path
+) -> None:
+    with start(long_job) as child:
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=ENDS_IN)
+
+    assert child.returncode == 130
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_run_goes_on_when_its_reader_went_away(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(f"""\
+username: me
+orders:
+  a: {{cmds: ["cat {tmp_path}/gone; seq 1000; touch {tmp_path}/done"], timeout: 30}}
+""")
+    os.mkfifo(tmp_path / "gone")
+
+    with subprocess.Popen([IAC_CI, "run", tmp_path / "job.yaml"], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.stdout.close()
+        (tmp_path / "gone").write_text("")
+        code = child.wait(ENDS_IN)
+
+    assert code == 0
+    assert (tmp_path / "done").exists()
+
+
+def test_completion_is_offered_for_common_shells() -> None:
+    done = iac_ci(_IAC_CI_COMPLETE="complete_bash", COMP_WORDS="iac-ci va", COMP_CWORD="1")
+
+    assert done.stdout.strip() == "validate"

@@ -1,0 +1,131 @@
+"""Every example does what it says."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+IAC_CI = Path(sys.executable).parent / "iac-ci"
+
+
+def run(*args: object, **env: str) -> tuple[int, dict[str, object]]:
+    done = subprocess.run(
+        [*map(str, args), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env={**os.environ, **env},
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+def statuses(told: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:
+    return {name: order["status"] for name, order in told["orders"].items()}
+
+
+def path_without(program: str) -> str:
+    """Return PATH less the folders that hold `program`, with what else the example needs."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if not (Path(folder) / program).exists())
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform")
+def test_terraform_pipeline_applies_and_checks_a_module() -> None:
+    code, told = run(IAC_CI, "run", EXAMPLES / "terraform-pipeline/job.yaml")
+
+    assert code == 0, told
+    assert set(statuses(told).values()) == {"succeeded"}
+    assert "released: shop 1.4.2" in told["orders"]["check"]["log"]
+    assert not Path(f"/tmp/iac-ci-example-{told['run_id']}").exists()
+
+
+def test_terraform_pipeline_says_so_where_no_terraform_is() -> None:
+    path = path_without("terraform")
+
+    code, told = run(IAC_CI, "run", EXAMPLES / "terraform-pipeline/job.yaml", PATH=path)
+
+    assert code == 1
+    assert "terraform is not on PATH" in told["orders"]["fmt"]["log"]
+
+
+def test_build_and_test_builds_a_repository_made_on_the_fly() -> None:
+    code, told = run(EXAMPLES / "build-and-test/run.sh", IAC_CI=str(IAC_CI))
+
+    assert code == 0, told
+    assert "Ran 1 test" in told["orders"]["test"]["log"]
+    assert re.search(r"^[0-9a-f]{64}$", told["orders"]["build"]["log"], re.MULTILINE)
+
+
+def test_allowed_failure_fails_neither_job_nor_dependents() -> None:
+    code, told = run(IAC_CI, "run", EXAMPLES / "allowed-failure/job.yaml")
+
+    assert code == 0
+    assert statuses(told) == {
+        "build": "succeeded",
+        "license-scan": "failed",
+        "publish": "succeeded",
+    }
+
+
+def test_secrets_reach_the_commands_and_no_log() -> None:
+    folder = EXAMPLES / "secrets"
+
+    code, told = run(IAC_CI, "run", folder / "job.yaml", "--secrets", folder / "secrets.yaml")
+
+    assert code == 0, told
+    assert "a password of 28 characters" in told["orders"]["migrate"]["log"]
+    assert "deploying as *** with the key ***" in told["orders"]["deploy"]["log"]
+    assert "made-up-key" not in json.dumps(told)
+
+
+def test_secrets_that_are_missing_are_named() -> None:
+    done = subprocess.run(
+        [IAC_CI, "run", EXAMPLES / "secrets/job.yaml"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert "/iac-ci/shop/database-password" in done.stderr
+    assert "/iac-ci/shop/api-key" in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="no jq")
+def test_github_action_posts_a_job_that_is_signed_and_can_run(tmp_path: Path) -> None:
+    workflow = yaml.safe_load((EXAMPLES / "github-action/iac-ci.yml").read_text())
+    (step,) = workflow["jobs"]["start"]["steps"]
+    curl = tmp_path / "curl"
+    curl.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >arguments\n')
+    curl.chmod(0o755)
+    env = {
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "ENDPOINT": "https://api.example.com/webhook",
+        "SECRET": "it's a secret",
+        "REPO": "https://github.com/me/infra",
+        "REF": "0" * 40,
+        "NUMBER": "7",
+        "ACTOR": "me",
+        "RUN": "gh-1-1",
+    }
+
+    subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=env, check=True)
+
+    body = (tmp_path / "body.json").read_bytes()
+    signature = hmac.new(env["SECRET"].encode(), body, hashlib.sha256).hexdigest()
+    assert f"X-Hub-Signature-256: sha256={signature}" in (tmp_path / "arguments").read_text()
+    from src.common.job import parse_job
+
+    assert parse_job(json.loads(body)["job"]).pr_number == 7
