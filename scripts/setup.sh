@@ -27,10 +27,17 @@ discard() {
   echo "setup: interrupted or failed, removed the unfinished $venv" >&2
 }
 
+# One set-up at a time: the others wait, and find it done. The lock goes with the descriptor.
+one_at_a_time() {
+  exec 9<"$lock"
+  "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+}
+
 usable() { cmp -s "$lock" "$installed" && "$venv/bin/python" -c '' 2>/dev/null; }
 
+python=$(find_python)
+one_at_a_time
 if ! usable; then
-  python=$(find_python)
   echo "setup: making $venv with $("$python" --version) (about a minute, once)" >&2
   rm -rf "$venv"
   trap discard EXIT

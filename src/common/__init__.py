@@ -1,1 +1,1 @@
-"""What the four handlers share: the job, the records, the rules, the ports and their AWS adapters."""
+"""What the four handlers share: the job, records, rules, ports and their AWS adapters."""

@@ -23,7 +23,10 @@ ACCEPTED: Final = "accepted"
 POKE: Final = "poke"
 CANCEL: Final = "cancel"
 
-PACKAGE_RUN: Final = "package_run"  # the one key of the event by which process_webhook invokes itself
+PACKAGE_RUN: Final = (
+    "package_run"  # the one key of the event by which process_webhook invokes itself
+)
+PAYLOAD_VARIABLE: Final = "IAC_CI_PAYLOAD"  # a build's environment holds its dispatch, packed
 
 CALLBACKS: Final = "tmp/callbacks/runs/"
 EXEC: Final = "tmp/exec/"
@@ -71,7 +74,7 @@ def execution_name(run_id: str, num: str) -> str:
 
 
 def request_key(digest: str) -> str:
-    """Return where the accepted request lies, named by its content so that none overwrites another."""
+    """Return where an accepted request lies: named by its content, none overwrites another."""
     return f"tmp/requests/{digest}.json"
 
 

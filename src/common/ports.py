@@ -1,9 +1,9 @@
 """What the core asks of the world, in the domain's words.
 
 Each method is one call to the platform (or one batch of the same call), so that an interrupted
-method is an interrupted call. Adapters: `src.common.aws` (boto3) and `src.local.memory`; one contract
-suite (tests/integration/test_port_contracts.py) holds them to the same behaviour. All of them raise
-`Transient` or `Permanent` when the platform itself is the trouble.
+method is an interrupted call. Adapters: `src.common.aws` (boto3) and `src.local.memory`; one
+contract suite (tests/integration/test_port_contracts.py) holds them to the same behaviour. All of
+them raise `Transient` or `Permanent` when the platform itself is the trouble.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class RunStore(Protocol):
     def accept(self, run: Run, record: Idempotency, now: int) -> tuple[Run | None, Idempotency]:
         """Put the run and its idempotency record in one transaction, both if absent.
 
-        A record whose `expires_at` is not after `now` counts as absent. Returns `(None, record)` when
-        both were written. Otherwise nothing was written: returns the record in force (the given one if
-        none is) and the run item stored under `run.run_id` (None if none is).
+        A record whose `expires_at` is not after `now` counts as absent. Returns `(None, record)`
+        when both were written. Otherwise nothing was written: returns the record in force (the
+        given one if none is) and the run item stored under `run.run_id` (None if none is).
         """
 
     def run(self, run_id: str) -> Run | None:
@@ -51,7 +51,9 @@ class RunStore(Protocol):
     def orders(self, run_id: str, nums: Iterable[str]) -> dict[str, Order]:
         """Return the rows that exist, by order number (strongly consistent, any number of them)."""
 
-    def run_and_orders(self, run_id: str, nums: Iterable[str]) -> tuple[Run | None, dict[str, Order]]:
+    def run_and_orders(
+        self, run_id: str, nums: Iterable[str]
+    ) -> tuple[Run | None, dict[str, Order]]:
         """Return run item and rows in one batch (each strongly consistent, no common snapshot)."""
 
     def packaging(self, run_id: str) -> Packaging | None:
@@ -67,7 +69,8 @@ class RunStore(Protocol):
         """Write one change atomically (at most 100 items with the run, its rows and events).
 
         Raises:
-            Conflict: the stored run or a row is not of the preceding `rev`. A repetition of the write
+            Conflict: the stored run or a row is not of the preceding `rev`. A repetition of the
+            write
                 that made the stored revision (same `rev_by`) is success: its reply was lost.
         """
 
@@ -90,7 +93,7 @@ class LockStore(Protocol):
     def take(
         self, run_id: str, owner: str, now: int, lease: int, marks: frozenset[str] = frozenset()
     ) -> Lock:
-        """Take the lock until `lease` if it is free, its lease ran out by `now`, or it is `owner`'s.
+        """Take the lock until `lease` if it is free, run out by `now`, or `owner`'s already.
 
         With `marks` it is marked in the same update, so that an event that finds it free needs but
         one. Changes nothing when it raises.
@@ -120,7 +123,8 @@ class LockStore(Protocol):
         """Free the lock for good: the run is finished, its pending marks have no effect any more.
 
         Raises:
-            LeaseLost: the lock is not `owner`'s any more (a lock that is completed already is success).
+            LeaseLost: the lock is not `owner`'s any more (a lock that is completed already is
+            success).
         """
 
     def get(self, run_id: str) -> Lock | None:
@@ -140,7 +144,7 @@ class ObjectStore(Protocol):
         """Return the object, None when it is missing (403 and 404 alike: no ListBucket)."""
 
     def presign_put_new(self, key: str, expires_s: int) -> str:
-        """Return a URL that creates the key (`If-None-Match: *` is signed) for `expires_s` seconds."""
+        """Return a URL that creates the key (`If-None-Match: *` is signed), for `expires_s`."""
 
     def presign_get(self, key: str, expires_s: int) -> str:
         """Return a URL that reads the key for `expires_s` seconds."""
@@ -220,7 +224,7 @@ class Uploads(Protocol):
     """A worker's presigned URLs."""
 
     def put_new(self, url: str, body: bytes) -> int:
-        """PUT with `If-None-Match: *`; return the HTTP status (200 created, 412 exists, 403 expired).
+        """PUT with `If-None-Match: *`; return the status (200 created, 412 exists, 403 expired).
 
         Retries 409, 429 and 5xx a few times; raises Transient when no answer came.
         """

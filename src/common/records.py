@@ -1,8 +1,8 @@
 """The records that cross process boundaries: rows of the tables, JSON objects in the buckets.
 
 Frozen values with a plain-`dict` form (`to_item`, `from_item`): strings, ints, bools, lists, maps.
-How a table or bucket stores that form is the adapters' business. Times are epoch milliseconds unless
-a name says otherwise; `ttl` is epoch seconds, as DynamoDB wants it.
+How a table or bucket stores that form is the adapters' business. Times are epoch milliseconds
+unless a name says otherwise; `ttl` is epoch seconds, as DynamoDB wants it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from src.common.codec import decode
 from src.common.status import ACTIVE, JobStatus, OrderStatus
 
 VERSION: Final = 1  # of rows and payloads; a reader refuses what is newer than itself
-
 
 
 class _Record:
@@ -68,10 +67,11 @@ def _empty_counts() -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(_Record):
-    """The run item (`pk` = `<run_id>`): identity, deadlines and counters, never a list of its orders.
+    """The run item (`pk` = `<run_id>`): ids, deadlines and counters, never a list of its orders.
 
-    Written once by accepting, from then on only by the holder of the run's lock: every such write is
-    conditional on `rev` and raises it by one, so a holder whose lease was stolen can change nothing.
+    Written once by accepting, from then on only by the holder of the run's lock: every such write
+    is conditional on `rev` and raises it by one, so a holder whose lease was stolen can change
+    nothing.
     """
 
     run_id: str
@@ -88,7 +88,9 @@ class Run(_Record):
     pr_search_tag: str
     max_parallel: int | None = None
     status: JobStatus = JobStatus.RUNNING
-    counts: Mapping[str, int] = field(default_factory=_empty_counts)  # by order status, zeros left out
+    counts: Mapping[str, int] = field(
+        default_factory=_empty_counts
+    )  # by order status, zeros left out
     unmet: int = 0  # ended orders that had to succeed and did not
     ready: str = "0"  # hex bitmap: bit n is set when order n may start and nobody claimed it
     dispatching: tuple[str, ...] = ()  # claimed, hand-over not confirmed: every round repeats these
@@ -100,7 +102,9 @@ class Run(_Record):
     finished_at: int | None = None
     version: int = VERSION
     rev: int = 0
-    rev_by: str = ""  # token of the write that made this revision: recognises a write whose reply was lost
+    rev_by: str = (
+        ""  # token of the write that made this revision: recognises a write whose reply was lost
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", JobStatus(self.status))
@@ -126,7 +130,7 @@ class Run(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(_Record):
-    """An order's row (`pk` = `<run_id>:<num>`): put if absent by packaging, then the orchestrator's."""
+    """An order's row (`pk` = `<run_id>:<num>`): packaging's put-if-absent, then the orchestrator's."""
 
     run_id: str
     num: str
@@ -174,10 +178,10 @@ class Packaging(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idempotency(_Record):
-    """Remembers an accepted request (`pk` = `idem:<digest>` in the events table) until `expires_at`.
+    """Remembers an accepted request until `expires_at` (events table, `pk` = `idem:<digest>`).
 
-    The digest is of the `run_id` where the request carries one (so that another job under it is found
-    out), else of the whole body.
+    The digest is of the `run_id` where the request carries one (so that another job under it is
+    found out), else of the whole body.
     """
 
     digest: str
@@ -209,7 +213,7 @@ class Event(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock(_Record):
-    """The lock of a run (`pk` = `lock:<run_id>`), with the marks of events that wait for a holder."""
+    """The lock of a run (`pk` = `lock:<run_id>`), with the marks of events that wait."""
 
     run_id: str
     trace_id: str
@@ -233,9 +237,9 @@ class Lock(_Record):
 class Claim(_Record):
     """`claim.json`: who may start, or has ended, an order. Created once, never changed.
 
-    `by` is `worker`, `watchdog` or `orchestrator`; `end_by` is when a worker's commands must have ended.
-    One that ends the order from outside says how (`status`, `reason`), so that anybody can finish what
-    it began if it dies before it wrote the result.
+    `by` is `worker`, `watchdog` or `orchestrator`; `end_by` is when a worker's commands must have
+    ended. One that ends the order from outside says how (`status`, `reason`), so that anybody can
+    finish what it began if it dies before it wrote the result.
     """
 
     by: str
@@ -252,7 +256,7 @@ class Claim(_Record):
 
 
 def read_claim(body: bytes, end_by: int) -> Claim:
-    """Return the claim in `body`; one that cannot be read is a worker's that must end by `end_by`."""
+    """Return the claim in `body`; an unreadable one is a worker's that must end by `end_by`."""
     try:
         return Claim.from_item(decode(body))
     except (ValueError, TypeError):
@@ -279,7 +283,7 @@ class Result(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch(_Record):
-    """What a worker is handed: the Lambda's event, or the build's `IAC_CI_PAYLOAD` as JSON.
+    """What a worker is handed: the Lambda's event, or the build's `IAC_CI_PAYLOAD`.
 
     Holds the identity of this one order's bundle and no other secret. `start_by` and `end_by` are
     absolute; the commands' own deadline is the claim's time plus `timeout`, at most `end_by`.
@@ -306,9 +310,9 @@ class Dispatch(_Record):
 class WatchdogInput(_Record):
     """Input of a watchdog execution, made from the row alone so that repeating it changes nothing.
 
-    For an order, `start_by` and `end_by` are the row's and `due_at` is the earliest time at which its
-    commands can be overdue. For the run itself (`num` `0000`), `start_by` and `end_by` are the deadlines
-    of packaging and of the job.
+    For an order, `start_by` and `end_by` are the row's and `due_at` is the earliest time at which
+    its commands can be overdue. For the run itself (`num` `0000`), `start_by` and `end_by` are the
+    deadlines of packaging and of the job.
     """
 
     run_id: str
@@ -325,7 +329,8 @@ class WatchdogInput(_Record):
 class Change:
     """One atomic step of a run: the run item, changed rows and the events that tell of it.
 
-    Written in one transaction, conditional on `run.rev - 1` (and each row's `rev - 1`) being stored.
+    Written in one transaction, conditional on `run.rev - 1` (and each row's `rev - 1`) being
+    stored.
     """
 
     run: Run

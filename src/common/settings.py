@@ -39,12 +39,16 @@ class Settings(BaseModel):
         Raises:
             ConfigError: naming every variable that is missing or malformed.
         """
-        given = {name: environ[variable(name)] for name in cls.model_fields if variable(name) in environ}
+        given = {
+            name: environ[variable(name)] for name in cls.model_fields if variable(name) in environ
+        }
         try:
             return cls.model_validate({name: value for name, value in given.items() if value})
         except ValidationError as error:
             raise ConfigError(
-                Problem(variable(str(detail["loc"][0])), f"{detail['msg']}, got {detail.get('input')!r}")
+                Problem(
+                    variable(str(detail["loc"][0])), f"{detail['msg']}, got {detail.get('input')!r}"
+                )
                 if detail["type"] != "missing"
                 else Problem(variable(str(detail["loc"][0])), "is not set")
                 for detail in error.errors()
@@ -55,7 +59,9 @@ class ProcessWebhookSettings(Settings):
     """process_webhook: itself (for packaging), its secret, how strict it is."""
 
     process_webhook_function: str
-    webhook_secret_parameter: str | None = None  # SSM SecureString; unset: every API request gets 503
+    webhook_secret_parameter: str | None = (
+        None  # SSM SecureString; unset: every API request gets 503
+    )
     require_freshness: bool = False  # refuse signed bodies with neither run_id nor issued_at
     code_buckets: str | None = None  # comma-separated buckets that jobs may name in s3_location
 

@@ -1,0 +1,1 @@
+"""Local runs: the handlers of production on one machine, without a cloud."""

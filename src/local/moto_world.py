@@ -23,9 +23,9 @@ from typing import Any, Final, Self
 from unittest.mock import patch
 
 from src.common.aws.clients import Clients
-from src.common.aws.functions import PAYLOAD_VARIABLE
 from src.common.clock import SystemClock
-from src.common.codec import decode
+from src.common.codec import unpack
+from src.common.keys import PAYLOAD_VARIABLE
 from src.common.ports import Clock
 from src.local.calls import CallLog
 from src.local.deliveries import Deliveries
@@ -165,5 +165,5 @@ class _Platform:
         self._world.push(Delivery(self._world.key_of(function), event, Origin.INVOKE))
 
     def build(self, variables: Mapping[str, str]) -> None:
-        event = decode(variables[PAYLOAD_VARIABLE].encode())
+        event = unpack(variables[PAYLOAD_VARIABLE])
         self._world.push(Delivery(WORKER, event, Origin.BUILD))

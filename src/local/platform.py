@@ -108,7 +108,7 @@ def one_by_one(work: Callable[[_T], None], items: Iterable[_T]) -> None:
 
 
 def handlers(adapters: Adapters, stack: Stack) -> Mapping[str, Handler]:
-    """Build the apps of all functions but the worker, which local runs keep in processes of its own."""
+    """Build the apps of all functions but the worker, which has processes of its own."""
     process_webhook = ProcessWebhook(
         accept=Accept(
             runs=adapters.runs,

@@ -1,8 +1,8 @@
 """The platform of a local run: deliveries to the handlers, their retries, and timers. One thread.
 
 What AWS does between the handlers happens here: S3 events (merged, as S3 may put several records in
-one event), asynchronous invocations with Lambda's two retries, and the watchdogs' waits. It knows the
-handlers as callables and nothing of what they do.
+one event), asynchronous invocations with Lambda's two retries, and the watchdogs' waits. It knows
+the handlers as callables and nothing of what they do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the orchestrator can decide to do, as values. `decide` returns them, the app performs them."""
+"""What the orchestrator can decide to do, as values: `decide` returns them, the app performs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class View:
         return replace(self, **news)
 
     def next_round(self, marks: frozenset[str]) -> Self:
-        """Return what still holds in the next round under the same lease, which wrote everything since.
+        """Return what still holds in the next round under the same lease.
 
         What was not there may have come, and what was put off is due again.
         """
@@ -90,8 +90,8 @@ class HandOver:
 class End:
     """End an order from outside: claim it, then write its result.
 
-    Where a worker holds the claim it is told to stop; the result is written all the same when `force`
-    is set, else it is left to the worker (and to the watchdog should the worker be dead).
+    Where a worker holds the claim it is told to stop; the result is written all the same when
+    `force` is set, else it is left to the worker (and to the watchdog should the worker be dead).
     """
 
     num: str
@@ -101,7 +101,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Tell an order's watchdog that the result took effect; `late` came after the order had ended."""
+    """Tell an order's watchdog that the result took effect; `late` came after the end."""
 
     order: Order
     late: Result | None = None

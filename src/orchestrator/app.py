@@ -39,7 +39,7 @@ class Orchestrator:
         for run_id, marks in callbacks(event).items():
             try:
                 self._advance(run_id, marks, remaining)
-            except Exception as error:  # noqa: BLE001 - one run's trouble must not hold up another's
+            except Exception as error:
                 log.exception("moving %s on", run_id)
                 errors.append(error)
         if len(errors) == 1:
@@ -116,8 +116,8 @@ class Orchestrator:
     def _round(self, performer: Performer, lease: Lease, view: View) -> View:
         """Decide and perform until nothing is left.
 
-        A Conflict ends the round like any error: under the lock it means that the lease was lost, or
-        that a call of ours took effect without our knowing; the repeated event reads afresh.
+        A Conflict ends the round like any error: under the lock it means that the lease was lost,
+        or that a call of ours took effect without our knowing; the repeated event reads afresh.
         """
         while actions := decide(view):
             for action in actions:
@@ -139,7 +139,9 @@ class Orchestrator:
         names = order_names(decode(request)) if request is not None else {}
         nums = [keys.order_num(position) for position in range(1, run.total + 1)]
         orders = self._ports.runs.orders(run.run_id, nums)
-        names = {num: names.get(num) or (orders[num].name if num in orders else num) for num in nums}
+        names = {
+            num: names.get(num) or (orders[num].name if num in orders else num) for num in nums
+        }
         lease.ensure()
         finalize(self._ports, run, names, orders)
         self._ports.locks.complete(run.run_id, lease.owner)
@@ -162,5 +164,7 @@ def callbacks(event: Mapping[str, Any]) -> dict[str, frozenset[str]]:
 def order_names(request: Mapping[str, Any]) -> dict[str, str]:
     """Return order number -> name of a stored request."""
     orders = request.get("orders", ())
-    names = list(orders) if isinstance(orders, Mapping) else [order["order_name"] for order in orders]
+    names = (
+        list(orders) if isinstance(orders, Mapping) else [order["order_name"] for order in orders]
+    )
     return {keys.order_num(position): name for position, name in enumerate(names, 1)}

@@ -1,12 +1,13 @@
 """What a run needs next, as a pure function of what is known of it.
 
-`decide(view)` returns the next actions; the app performs them, folds what came back into the view and
-asks again until nothing is left. No clock, no store, no AWS: a test is two values and one equality.
+`decide(view)` returns the next actions; the app performs them, folds what came back into the view
+and asks again until nothing is left. No clock, no store, no AWS: a test is two values and one
+equality.
 
-A round goes: watch the run, read what the marks point at, then one atomic step that takes in results,
-ends what must end, tells dependents and claims what may start; then hand-overs, then
-acknowledgements. A crash between any two of them is made good by the next round, since each is derived
-from what is stored.
+A round goes: watch the run, read what the marks point at, then one atomic step that takes in
+results, ends what must end, tells dependents and claims what may start; then hand-overs, then
+acknowledgements. A crash between any two of them is made good by the next round, since each is
+derived from what is stored.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from src.orchestrator.actions import (
 )
 from src.orchestrator.draft import Draft
 
-MAX_CLAIMS: Final = 20  # orders claimed in one step: bounds what a crash leaves to be handed over again
+MAX_CLAIMS: Final = (
+    20  # orders claimed in one step: bounds what a crash leaves to be handed over again
+)
 
 _CLOSED: Final = {
     # How queued orders end when a run closes early, and how active ones do.
@@ -131,10 +134,10 @@ def _draft(view: View) -> Draft:
         draft.set_run(closing=closing[0], reason=closing[1])
         draft.tell(keys.JOB, "closing", closing[0], closing[1])
     packaging = view.results.get(keys.PACKAGING)
-    if packaging is not None and packaging.status is OrderStatus.SUCCEEDED:
-        if draft.run.packaged_at is None:
-            draft.set_run(packaged_at=view.now)
-            draft.tell(keys.JOB, "packaged", JobStatus.RUNNING)
+    packaged = packaging is not None and packaging.status is OrderStatus.SUCCEEDED
+    if packaged and draft.run.packaged_at is None:
+        draft.set_run(packaged_at=view.now)
+        draft.tell(keys.JOB, "packaged", JobStatus.RUNNING)
     _take_in_results(view, draft)
     _confirm(view, draft)
     if draft.run.closing is not None:
@@ -170,9 +173,10 @@ def _finish(draft: Draft, order: Order, result: Result) -> None:
 def _confirm(view: View, draft: Draft) -> None:
     for num in view.run.dispatching:
         order = draft.order(num)
-        if order is not None and num in view.handed and order.status is OrderStatus.DISPATCHING:
-            if draft.room:
-                draft.move(order, OrderEvent.HAND_OVER)
+        if order is None or num not in view.handed or not draft.room:
+            continue
+        if order.status is OrderStatus.DISPATCHING:
+            draft.move(order, OrderEvent.HAND_OVER)
 
 
 def _sweep(view: View, draft: Draft) -> None:
@@ -259,7 +263,7 @@ def _hand_overs(view: View) -> tuple[Action, ...]:
 
 
 def _acknowledge(view: View) -> tuple[Action, ...]:
-    """Acknowledge what took effect; a result that came after the order's end is told, not taken in."""
+    """Acknowledge what took effect; a result after the order's end is told, not taken in."""
     acknowledgements = []
     for num in sorted((view.marks | view.results.keys()) & view.orders.keys() - view.acknowledged):
         order, result = view.orders[num], view.results.get(num)

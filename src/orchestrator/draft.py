@@ -1,4 +1,4 @@
-"""One atomic step of a run in the making: the bookkeeping that keeps counters, rows and events true.
+"""One atomic step of a run in the making: it keeps counters, rows and events true.
 
 A draft starts from what was read and collects changes until the transaction is full. Pure: it reads
 no clock and no store; `decide` says what to do, the draft knows how the run's numbers follow.
@@ -16,8 +16,8 @@ from src.common.records import Change, Event, Order, Run
 from src.common.status import ENDING_EVENT, TERMINAL, JobStatus, OrderEvent, OrderStatus, advance
 from src.orchestrator.actions import View
 
-# DynamoDB takes 100 items in a transaction: the run, up to this many rows with one event each, and the
-# few events of the run itself.
+# DynamoDB takes 100 items in a transaction: the run, up to this many rows with one event each, and
+# the few events of the run itself.
 MAX_ROWS: Final = 45
 EVENT_TTL_S: Final = 90 * 24 * 3600
 
@@ -142,7 +142,7 @@ class Draft:
         return self.run.total - ended
 
     def conclude(self) -> None:
-        """Fix the run's status and end: the one write that everything of finalizing derives from."""
+        """Fix the run's status and end: what everything of finalizing derives from."""
         status = self.run.closing or (JobStatus.FAILED if self.run.unmet else JobStatus.SUCCEEDED)
         self.untold.clear()
         self.set_run(status=status, finished_at=self._view.now)

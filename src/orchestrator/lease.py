@@ -11,7 +11,9 @@ from src.common.ports import Clock, LockStore
 from src.common.records import Lock
 
 LEASE_MS: Final = 45_000
-RENEW_BELOW_MS: Final = 20_000  # renew when less than this is left: longer than any one call may take
+RENEW_BELOW_MS: Final = (
+    20_000  # renew when less than this is left: longer than any one call may take
+)
 POLL_S: Final = 0.5
 LAST_MOMENT_MS: Final = 30_000  # leave a wait while the platform still lets us raise
 
@@ -32,8 +34,8 @@ class Lease:
         Returns the lock, taken or completed; None once somebody else gave our marks their effect.
 
         Raises:
-            NoLock: the run has no lock.
-            Transient: our own time runs out first. The marks stay, and the platform repeats the event.
+            NoLock: the run has no lock. Transient: our own time runs out first. The marks stay, and
+            the platform repeats the event.
         """
         try:
             return self.take(marks)

@@ -9,7 +9,7 @@ from typing import Any, Final, assert_never
 
 from src.common import keys
 from src.common.codec import decode, encode
-from src.common.errors import Permanent, Transient
+from src.common.errors import Permanent
 from src.common.ports import (
     Builds,
     Clock,
@@ -109,7 +109,9 @@ class Performer:
         except (ValueError, TypeError) as error:
             return _unreadable(f"the result of {run_id}:{num} is unreadable: {error}")
         if result.status not in ENDING_EVENT:
-            return _unreadable(f"the result of {run_id}:{num} says {result.status}, which ends nothing")
+            return _unreadable(
+                f"the result of {run_id}:{num} says {result.status}, which ends nothing"
+            )
         return result
 
     def _hand_over(self, order: Order, view: View) -> View:
@@ -160,7 +162,9 @@ class Performer:
             store.put(keys.stop_key(run_id, num), EMPTY)
             holder = self._claim(run_id, num)
             if holder is not None and holder.status is not None:
-                claim = holder  # another began to end it from outside and may have died: finish that
+                claim = (
+                    holder  # another began to end it from outside and may have died: finish that
+                )
             elif not force:
                 return None
         assert claim.status is not None
@@ -192,7 +196,7 @@ class Performer:
 
 
 def watchdog_input(order: Order) -> WatchdogInput:
-    """Return the input of an order's watchdog: from its row alone, so that a repetition is the same."""
+    """Return the input of an order's watchdog: from its row alone, so repeating it is harmless."""
     assert order.start_by is not None
     assert order.end_by is not None
     assert order.dispatched_at is not None
@@ -220,10 +224,8 @@ def finalize(ports: Ports, run: Run, names: Mapping[str, str], orders: Mapping[s
     ports.comments.closed(run, summary)
 
 
-def done_summary(
-    run: Run, names: Mapping[str, str], orders: Mapping[str, Order]
-) -> dict[str, Any]:
-    """Return the done object: `{run_id, trace_id, flow_id, status, reason, counts, orders, ...}`."""
+def done_summary(run: Run, names: Mapping[str, str], orders: Mapping[str, Order]) -> dict[str, Any]:
+    """Return the done object: ids, `status`, `reason`, times, `counts`, `orders` by name."""
     return {
         "run_id": run.run_id,
         "trace_id": run.trace_id,

@@ -1,12 +1,11 @@
 """Accepting a job (rule 2): one transaction, one wake-up, one invocation, then the answer.
 
-Whoever dies in between is made good by the caller's repetition of the request: the transaction finds
-the first one's record, and the wake-up and invocation are repeated until packaging has ended.
+Whoever dies in between is made good by the caller's repetition of the request: the transaction
+finds the first one's record, and the wake-up and invocation are repeated until packaging has ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,11 +37,13 @@ class Accept:
     clock: Clock
     done_bucket: str
 
-    def __call__(self, request: Request, *, signed: bool, strict: bool) -> tuple[Run | None, dict[str, Any]]:
+    def __call__(
+        self, request: Request, *, signed: bool, strict: bool
+    ) -> tuple[Run | None, dict[str, Any]]:
         """Accept a request, or recognise it as one that was accepted before.
 
-        Returns the stored run (None when its rows have expired) and the answer. Packaging is not yet
-        asked for: see `start`.
+        Returns the stored run (None when its rows have expired) and the answer. Packaging is not
+        yet asked for: see `start`.
 
         Raises:
             Unauthenticated: it is too old, or carries nothing that tells a replay.
@@ -60,10 +61,13 @@ class Accept:
             expires_at=now + 1000 * (REMEMBER_S if request.run_id else REPEATS_S),
             ttl=now // 1000 + (REMEMBER_S if request.run_id else REPEATS_S),
         )
-        # Named by its content, so it may lie there before anybody knows whether the job is accepted.
+        # Named by its content, so it may lie there before anybody knows whether the job is
+        # accepted.
         self.internal.put(keys.request_key(run.digest), encode(request.raw_job))
         existing, stored = self.runs.accept(run, record, now)
-        if stored.job_digest != run.digest or (existing is not None and existing.digest != run.digest):
+        if stored.job_digest != run.digest or (
+            existing is not None and existing.digest != run.digest
+        ):
             raise RunConflict(f"run_id {run.run_id} belongs to another job")
         if stored == record and existing is None:
             return run, answer(request, run.run_id, run.trace_id, run.done_endpt, run.pr_search_tag)
@@ -91,7 +95,8 @@ class Accept:
 def remembered_as(request: Request) -> str:
     """Return the digest under which a request is remembered.
 
-    By its run_id alone where it has one, so that another job under it is found out; else by all of it.
+    By its run_id alone where it has one, so that another job under it is found out; else by all of
+    it.
     """
     if request.run_id is not None:
         return jsontext.sha256({"run_id": request.run_id})
@@ -102,12 +107,15 @@ def check_fresh(request: Request, now_s: int, *, strict: bool) -> None:
     """Refuse old requests.
 
     Raises:
-        Unauthenticated: `issued_at` is more than 15 minutes away from now, or the strict setting finds
+        Unauthenticated: `issued_at` is more than 15 minutes away from now, or the strict setting
+        finds
             neither `run_id` nor `issued_at`.
     """
     if request.issued_at is None:
         if strict and request.run_id is None:
-            raise Unauthenticated("issued_at: neither run_id nor issued_at is given; one is required")
+            raise Unauthenticated(
+                "issued_at: neither run_id nor issued_at is given; one is required"
+            )
     elif abs(now_s - request.issued_at) > FRESH_S:
         age = now_s - request.issued_at
         raise Unauthenticated(f"issued_at: {request.issued_at} is {age} s old, over {FRESH_S} s")

@@ -25,7 +25,8 @@ from src.process_webhook.accept import Accept
 from src.process_webhook.authenticate import HEADER, authenticate, secrets_of
 from src.process_webhook.package import Package
 from src.process_webhook.request import Request, parse_body, parse_request
-from src.process_webhook.trigger import Direct, Http, Package as PackageRun, Sns, parse_trigger
+from src.process_webhook.trigger import Direct, Http, Sns, parse_trigger
+from src.process_webhook.trigger import Package as PackageRun
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +85,9 @@ class ProcessWebhook:
     def __call__(self, event: Mapping[str, Any], context: Any) -> Any:
         """Answer one event.
 
-        Returns `{"statusCode", "headers", "body": JSON text}` to HTTP, `{"statusCode", "body": object}`
-        to a direct invocation, a list of those to SNS, and the packaging's outcome to our own invocation.
+        Returns `{"statusCode", "headers", "body": JSON text}` to HTTP, `{"statusCode", "body":
+        object}` to a direct invocation, a list of those to SNS, and the packaging's outcome to our
+        own invocation.
 
         Raises:
             Transient: on asynchronous triggers, so that the platform repeats them.
@@ -110,7 +112,9 @@ class ProcessWebhook:
     def _answer_http(self, trigger: Http) -> tuple[int, dict[str, Any]]:
         try:
             if not trigger.iam:
-                authenticate(self.webhook_secret.secrets(), trigger.body, trigger.headers.get(HEADER))
+                authenticate(
+                    self.webhook_secret.secrets(), trigger.body, trigger.headers.get(HEADER)
+                )
             if len(trigger.body) > MAX_BODY:
                 raise BodyTooLarge(f"body: {len(trigger.body)} bytes, over {MAX_BODY}")
             github_event = trigger.headers.get("x-github-event")
@@ -166,8 +170,8 @@ class ProcessWebhook:
 def _no_job(github_event: str) -> Problem:
     return Problem(
         "body",
-        f"a GitHub {github_event!r} event is no job: send a body with `job` or `job_parameters_b64`,"
-        " signed with the same secret (examples/github-action shows how)",
+        f"a GitHub {github_event!r} event is no job: send `job` or `job_parameters_b64`, signed with"
+        " the same secret (examples/github-action shows how)",
     )
 
 

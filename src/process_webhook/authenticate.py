@@ -19,7 +19,7 @@ def sign(secret: str, body: bytes) -> str:
 
 
 def secrets_of(parameter: str) -> tuple[str, ...]:
-    """Return the valid secrets in the parameter's value: one a line, so that a change can overlap."""
+    """Return the valid secrets in a parameter's value: one a line, so that a change overlaps."""
     return tuple(line.strip() for line in parameter.splitlines() if line.strip())
 
 

@@ -1,7 +1,8 @@
 """Packaging a run (rule 2): code and secrets are fetched, encrypted and uploaded, rows are put.
 
 May run twice at once and die anywhere: every write is put-if-absent, what was written first is read
-back and used, and nothing of an order is written before code and secrets of all of them are at hand.
+back and used, and nothing of an order is written before code and secrets of all of them are at
+hand.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Package:
     comments: Comments
     clock: Clock
     sources: Callable[[Job], AbstractContextManager[Code]]
-    each: Callable[[Callable[[tuple[OrderSpec, Order]], None], Iterable[tuple[OrderSpec, Order]]], None]
+    each: Callable[
+        [Callable[[tuple[OrderSpec, Order]], None], Iterable[tuple[OrderSpec, Order]]], None
+    ]
 
     def __call__(self, run_id: str) -> tuple[Result, str | None] | None:
         """Package a run; None when there is nothing to do (any more).
@@ -116,7 +119,8 @@ class Package:
                 contents = bundle.Bundle(
                     cmds=tuple(order.cmds), env=env, secrets=frozenset(secrets[order.num])
                 )
-                # To the identity in the stored row: the dispatch carries that one, whoever wrote it.
+                # To the identity in the stored row: the dispatch carries that one, whoever wrote
+                # it.
                 body = bundle.build(code, contents, row.identity)
                 self.internal.put_new(keys.bundle_key(run.run_id, order.num), body)
 
@@ -131,7 +135,7 @@ class Package:
         return parse_job(decode(body), file_urls=True, code_buckets=None)
 
     def _open_comment(self, run: Run, job: Job, packaging: Packaging) -> str | None:
-        """Open the comment; leave the token for later ones to the orchestrator, encrypted (rule 11)."""
+        """Open the comment; leave the token to the orchestrator, encrypted (rule 11)."""
         if job.pr_number is None and job.issue_number is None:
             return None
         token = None

@@ -1,6 +1,7 @@
 """Who called: one Lambda event, told apart into what process_webhook can be asked.
 
-Pure. It decodes nothing of the request but base64, since nothing is parsed before it is authenticated.
+Pure. It decodes nothing of the request but base64, since nothing is parsed before it is
+authenticated.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def _http(event: Mapping[str, Any], context: Mapping[str, Any]) -> Http:
             body = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError) as error:
             raise JobRefused([Problem("body", f"is not base64: {error}")]) from None
-    headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
+    headers = {
+        str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()
+    }
     authorizer = context.get("authorizer")
     iam = isinstance(authorizer, Mapping) and isinstance(authorizer.get("iam"), Mapping)
     return Http(body=body, headers=headers, iam=iam)

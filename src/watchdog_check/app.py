@@ -1,4 +1,4 @@
-"""One turn of a watchdog over its ports: S3 under `tmp/callbacks/runs/` is all that it may touch."""
+"""One turn of a watchdog; S3 under `tmp/callbacks/runs/` is all that it may touch."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class WatchdogCheck:
         """Take one turn.
 
         Args:
-            event: the `WatchdogInput` of the execution, `poked_at` being the previous turn's answer.
-            context: unused.
+            event: the `WatchdogInput` of the execution, `poked_at` being the previous turn's
+            answer. context: unused.
 
         Returns:
             `{"done": bool, "poked_at": epoch ms | None}`.

@@ -42,14 +42,16 @@ def may_be_overdue(task: WatchdogInput, now: int) -> bool:
 def overdue(task: WatchdogInput, claim: Claim | None, now: int) -> EndOrder | Turn:
     """Decide about an order that has no result.
 
-    Nobody claimed it within its start window: it failed as never started. A worker claimed it and its
-    time is over: it timed out, and the worker is dead or cut off. Somebody who was ending it from
-    outside claimed it and wrote no result within the grace: finish what was begun.
+    Nobody claimed it within its start window: it failed as never started. A worker claimed it and
+    its time is over: it timed out, and the worker is dead or cut off. Somebody who was ending it
+    from outside claimed it and wrote no result within the grace: finish what was begun.
     """
     if claim is None:
         if now < task.start_by + GRACE_MS:
             return Turn.WAIT
-        return EndOrder(OrderStatus.FAILED, "never started: no worker claimed it in time", claim_first=True)
+        return EndOrder(
+            OrderStatus.FAILED, "never started: no worker claimed it in time", claim_first=True
+        )
     if now < min(claim.end_by, task.end_by) + GRACE_MS:
         return Turn.WAIT
     if claim.status is not None:

@@ -20,7 +20,9 @@ def app() -> WatchdogCheck:
     """Build the app from the environment, once per process."""
     log.set_up("watchdog_check")
     settings = WatchdogCheckSettings.from_env(os.environ)
-    return WatchdogCheck(S3ObjectStore(default_clients(), bucket=settings.internal_bucket), SystemClock())
+    return WatchdogCheck(
+        S3ObjectStore(default_clients(), bucket=settings.internal_bucket), SystemClock()
+    )
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:

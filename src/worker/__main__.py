@@ -1,4 +1,4 @@
-"""The worker as a program, for CodeBuild: the dispatch is in the environment as JSON.
+"""The worker as a program, for CodeBuild: the dispatch is in the environment, as `codec.pack` or JSON gives it.
 
 Exits 0 when the order's result was sent, or when the order was not this build's to run.
 """
@@ -13,10 +13,10 @@ from typing import Final, NoReturn
 
 from src.common import codec
 from src.common.errors import IacCiError
+from src.common.keys import PAYLOAD_VARIABLE
 from src.worker.app import Invocation
 from src.worker.handler import app
 
-PAYLOAD: Final = "IAC_CI_PAYLOAD"
 BUILD: Final = "CODEBUILD_BUILD_ID"
 
 
@@ -24,9 +24,9 @@ def main() -> int:
     """Run one order; return the exit code."""
     signal.signal(signal.SIGTERM, _end)
     try:
-        event = codec.decode(os.environ[PAYLOAD].encode())
+        event = codec.unpack(os.environ[PAYLOAD_VARIABLE])
     except (KeyError, ValueError) as error:
-        return _refuse(f"reading the dispatch in {PAYLOAD}: {error!r}")
+        return _refuse(f"reading the dispatch in {PAYLOAD_VARIABLE}: {error!r}")
     try:
         app()(event, Invocation(aws_request_id=os.environ.get(BUILD, "")))
     except IacCiError as error:

@@ -50,7 +50,9 @@ def end_of(job: dict[str, Any], outcomes: dict[str, str]) -> tuple[dict[str, str
     return statuses, len(sim.faults.calls), run.finished_at - run.created_at
 
 
-@pytest.mark.parametrize("lost", [frozenset(), frozenset({"orchestrator"})], ids=["retried", "lost"])
+@pytest.mark.parametrize(
+    "lost", [frozenset(), frozenset({"orchestrator"})], ids=["retried", "lost"]
+)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("name", JOBS)
 def test_a_run_survives_a_death_at_every_call(name: str, when: str, lost: frozenset[str]) -> None:

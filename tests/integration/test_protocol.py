@@ -1,4 +1,4 @@
-"""Each way in which a weaker form of the rules failed, as a regression (docs/ARCHITECTURE.md, Invariants)."""
+"""Each way in which a weaker form of the rules failed, as a regression."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_resend_makes_good_a_death_in_every_window_of_accepting(number: int, w
 
 
 def test_accepting_that_takes_itself_for_a_duplicate_still_wakes_and_packages() -> None:
-    """A transaction takes effect, its reply is lost, and the SDK's own repetition finds its record."""
+    """A transaction takes effect, its reply is lost, the SDK's repetition finds its record."""
     platform = embedded(Stack(), {}, OwnedClock())
     store = platform.runs
     first_try = store.accept
@@ -265,7 +265,9 @@ def held_by_another(sim: Sim) -> None:
     sim.adapters.locks.take(RUN, "another", now, now + LEASE_MS)
 
 
-def test_an_event_that_finds_the_lock_held_leaves_its_mark_and_the_holder_goes_round_again() -> None:
+def test_an_event_that_finds_the_lock_held_leaves_its_mark_and_the_holder_goes_round_again() -> (
+    None
+):
     sim = Sim()
     held_by_another(sim)
     seen = sim.adapters.locks.get(RUN)
@@ -415,7 +417,9 @@ def test_two_holders_that_finalize_write_one_done_and_it_agrees_with_the_rows(nt
 def test_an_event_after_the_rows_expired_is_dropped_and_makes_no_lock_and_no_done() -> None:
     sim = Sim()
 
-    sim.world.functions[ORCHESTRATOR](wake(sim, keys.result_key("gone", "0001")), sim.world.context("x"))
+    sim.world.functions[ORCHESTRATOR](
+        wake(sim, keys.result_key("gone", "0001")), sim.world.context("x")
+    )
 
     assert sim.adapters.locks.get("gone") is None
     assert sim.adapters.done.get(keys.done_key("gone")) is None

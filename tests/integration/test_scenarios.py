@@ -1,4 +1,4 @@
-"""Whole runs through the real handlers, in memory and on moto (boto3, stored rules, real definition)."""
+"""Whole runs through the real handlers, in memory and on moto."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def test_the_init_trigger_wakes_the_orchestrator_which_starts_the_runs_watchdog(
 
 def test_three_waves_of_three_orders_run_in_order(make_sim: MakeSim) -> None:
     waves = [
-        {"order_name": f"w{w}-{n}", "dependencies": [f"w{w - 1}-{m}" for m in range(3)] if w else []}
+        {
+            "order_name": f"w{w}-{n}",
+            "dependencies": [f"w{w - 1}-{m}" for m in range(3)] if w else [],
+        }
         for w in range(3)
         for n in range(3)
     ]
@@ -114,7 +117,11 @@ def test_the_jobs_deadline_ends_everything(make_sim: MakeSim) -> None:
     sim = make_sim({"a": "dies"})
 
     run, rows = sim.run_to_end(
-        a_job({"order_name": "a", "timeout": 500}, {"order_name": "b", "dependencies": ["a"]}, job_timeout=90)
+        a_job(
+            {"order_name": "a", "timeout": 500},
+            {"order_name": "b", "dependencies": ["a"]},
+            job_timeout=90,
+        )
     )
 
     assert run.status is JobStatus.TIMED_OUT
@@ -143,7 +150,9 @@ def test_max_parallel_is_never_exceeded(make_sim: MakeSim) -> None:
 
 def test_a_cancel_ends_what_waits_and_stops_what_runs(make_sim: MakeSim, run_id: str) -> None:
     sim = make_sim({"a": "dies"})
-    sim.submit(a_job({"order_name": "a", "timeout": 500}, *chain("b", "c"), max_parallel=1), run_id=run_id)
+    sim.submit(
+        a_job({"order_name": "a", "timeout": 500}, *chain("b", "c"), max_parallel=1), run_id=run_id
+    )
     sim.settle()
 
     sim.adapters.internal.put(keys.cancel_key(run_id), b"{}")

@@ -23,8 +23,8 @@ from src.local.stack import Stack
 
 pytestmark = pytest.mark.integration
 
-PASSWORD = "correct horse/battery+staple"  # noqa: S105 - of tests
-TOKEN = "tok-4711-ABCDEFGH"  # noqa: S105 - of tests
+PASSWORD = "correct horse/battery+staple"
+TOKEN = "tok-4711-ABCDEFGH"
 SECRETS = {"/iac-ci/db_password": PASSWORD, "iac-ci/keys": json.dumps({"api_token": TOKEN})}
 JOB: dict[str, Any] = {
     "username": "alice",

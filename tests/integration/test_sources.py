@@ -114,6 +114,13 @@ def test_branch_goes_before_tag_of_the_same_name(repo: Repo, sources: Open) -> N
     assert sources(job).pin(job) == {f"{repo.url} both": commit}
 
 
+def test_folder_is_no_pattern(repo: Repo, sources: Open) -> None:
+    repo.commit({"[a]/x": "x", "a/y": "y", "-d/z": "z"})
+    job = a_job({"git_folder": "[a]"}, {"git_folder": "-d"}, git_repo=repo.url)
+
+    assert all_code(sources(job), job) == [{"x": "x"}, {"z": "z"}]
+
+
 def test_folder_becomes_the_root_of_the_code(repo: Repo, sources: Open) -> None:
     job = a_job(
         {"git_folder": "infra"},
@@ -179,7 +186,7 @@ def test_submodules_are_left_out(repo: Repo, tmp_path: Path, sources: Open) -> N
 
 
 def test_neither_hooks_nor_settings_of_the_machine_take_part(
-    repo: Repo, tmp_path: Path, work: Path, sources: Open
+    repo: Repo, tmp_path: Path, work: Path, sources: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = tmp_path / "hook-ran"
     template = tmp_path / "template" / "hooks"
@@ -197,6 +204,7 @@ def test_neither_hooks_nor_settings_of_the_machine_take_part(
     new_repo(work.parent / "work2", {}).git("config", "core.hooksPath", str(template))
     (work.parent / "work2" / ".git" / "config").write_text(config)
     job = a_job({}, git_repo=repo.url)
+    monkeypatch.chdir(work.parent / "work2")
     environ = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path / "home"),

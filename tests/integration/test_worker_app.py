@@ -263,7 +263,7 @@ def test_all_descendants_are_gone_after_a_timeout(bucket: Bucket, tmp_path: Path
 
 
 def test_command_can_tidy_up_when_it_is_stopped(bucket: Bucket) -> None:
-    order = bucket.order("trap 'echo tidied; exit 3' TERM; sleep 1000 & wait", timeout=1)
+    order = bucket.order("trap 'echo tidied; exit 3' TERM; sleep 1000 & wait", timeout=4)
 
     result = run(bucket, order)
 

@@ -26,7 +26,7 @@ def http_event(
     name: str = "http_api",
     headers: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return an HTTP request; `body` is bytes, or a value to send as JSON; signed if a secret is given."""
+    """Return an HTTP request of bytes or a JSON value, signed if a secret is given."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     event = load(name)
     if secret is not None:

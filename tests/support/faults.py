@@ -74,7 +74,7 @@ def interruptible(platform: Platform, faults: Faults) -> Adapters:
 
 
 def _dying(handler: Handler, *, lost: bool) -> Handler:
-    """Let a process's death reach the platform as a failed invocation, or lose the event with it."""
+    """Let a death reach the platform as a failed invocation, or lose the event with it."""
 
     def call(event: Mapping[str, Any], context: Any) -> Any:
         try:
@@ -125,4 +125,4 @@ def die_on(name: str, when: str, times: int = 1) -> Callable[[int, str, str], Ba
     return strike
 
 
-__all__ = ["FaultySim", "Faults", "ProcessDied", "die_at", "die_on", "interruptible"]
+__all__ = ["Faults", "FaultySim", "ProcessDied", "die_at", "die_on", "interruptible"]

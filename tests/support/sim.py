@@ -1,4 +1,4 @@
-"""A run with owned time: the real handlers, scripted workers, a clock that only moves when nothing is due."""
+"""Runs with owned time: real handlers, scripted workers, a clock that moves when nothing is due."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ class OwnedClock:
 class ScriptedWorker:
     """Claims and reports as a worker does, with an outcome by order name instead of commands.
 
-    An outcome is a status that a worker reports, `dies` (claims and is never heard of again) or `lost`
-    (the invocation never reaches a worker). `started` counts how often commands would have started.
+    An outcome is a status that a worker reports, `dies` (claims and is never heard of again) or
+    `lost` (the invocation never reaches a worker). `started` counts how often commands would have
+    started.
     """
 
     platform: Platform
@@ -101,7 +102,9 @@ class Sim:
     def submit(self, job: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
         """Submit by direct invocation; return the whole answer."""
         event = {"job": job, **fields}
-        answer: dict[str, Any] = self.world.functions[PROCESS_WEBHOOK](event, self.world.context("test"))
+        answer: dict[str, Any] = self.world.functions[PROCESS_WEBHOOK](
+            event, self.world.context("test")
+        )
         return answer
 
     def settle(self) -> None:

@@ -142,6 +142,7 @@ HOSTILE: dict[str, tuple[Fill, str]] = {
     "dot": (file("code/./x"), "leads out of its folder"),
     "double slash": (file("code//x"), "leads out of its folder"),
     "backslash": (file("code/..\\x"), "leads out of its folder"),
+    "nul": (file("code/x\0y"), "leads out of its folder"),
     "long path": (file("code/" + "x" * 3000), "leads out of its folder"),
     "long name": (file("code/" + "x" * 300), "unpacking the bundle: .*name too long"),
     "other folder": (file("other/x"), "has no place in a bundle"),

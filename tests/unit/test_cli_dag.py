@@ -111,7 +111,9 @@ def graphs(draw: st.DrawFn) -> Graph:
     needs: Graph = {}
     for position in range(size):
         earlier = list(needs)
-        chosen = draw(st.lists(st.sampled_from(earlier), max_size=3, unique=True)) if earlier else []
+        chosen = (
+            draw(st.lists(st.sampled_from(earlier), max_size=3, unique=True)) if earlier else []
+        )
         needs["n" * draw(st.integers(1, 5)) + str(position)] = chosen
     return needs
 
@@ -142,7 +144,11 @@ def test_chain_is_one_line() -> None:
 
 
 def test_fan_out_and_in_share_their_lines() -> None:
-    needs = {"s": [], **{f"job-{n}": ["s"] for n in range(3)}, "end": [f"job-{n}" for n in range(3)]}
+    needs = {
+        "s": [],
+        **{f"job-{n}": ["s"] for n in range(3)},
+        "end": [f"job-{n}" for n in range(3)],
+    }
 
     assert drawing(needs, width=80).splitlines() == [
         "   ┌─▶ job-0 ─┐",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,16 +16,18 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src"
 HANDLERS = sorted(path.parent.name for path in SRC.glob("*/handler.py"))
-AWS = {"boto3", "botocore", "mypy_boto3_s3", "moto"}
 HEAVY = ("boto3", "botocore", "moto", "typer", "rich", "yaml", "git")
 
 
-MODULES = sorted(SRC.rglob("*.py"))
+@cache
+def imports() -> dict[str, frozenset[str]]:
+    """Return file -> every module that it names in an import, those for type checkers included."""
+    return {
+        path.relative_to(SRC).as_posix(): frozenset(_imported(path)) for path in SRC.rglob("*.py")
+    }
 
 
-
-def imported(path: Path) -> set[str]:
-    """Return every module that a file names in an import, those for type checkers included."""
+def _imported(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
@@ -34,41 +38,46 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def names_of(path: Path) -> str:
-    return path.relative_to(SRC).as_posix()
+def importers(wanted: Callable[[str], bool]) -> set[str]:
+    return {file for file, modules in imports().items() if any(map(wanted, modules))}
 
 
-def may_know_aws(name: str) -> bool:
+def may_know_aws(file: str) -> bool:
     """Adapters, composition roots, and what counts the calls of a boto3 session."""
     adapters = ("common/aws/", "local/moto", "local/calls.py")
-    return name.startswith(adapters) or name.endswith(("/handler.py", "/__main__.py"))
+    return file.startswith(adapters) or file.endswith(("/handler.py", "/__main__.py"))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names_of)
-def test_only_adapters_import_the_aws_sdk(path: Path) -> None:
-    roots = {module.partition(".")[0] for module in imported(path)}
-    known = {root for root in roots if root in AWS or root.startswith("mypy_boto3_")}
+def test_only_adapters_and_composition_roots_know_the_aws_sdk() -> None:
+    sdk = ("boto3", "botocore", "moto", "mypy_boto3_", "src.common.aws")
 
-    assert not known or may_know_aws(names_of(path))
+    found = importers(lambda module: module.startswith(sdk))
 
-
-@pytest.mark.parametrize("path", MODULES, ids=names_of)
-def test_only_adapters_and_composition_roots_import_the_aws_adapters(path: Path) -> None:
-    uses = any(module.startswith("src.common.aws") for module in imported(path))
-
-    assert not uses or may_know_aws(names_of(path))
+    assert found
+    assert {file for file in found if not may_know_aws(file)} == set()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names_of)
-def test_common_and_handlers_know_neither_local_runs_nor_the_command_line(path: Path) -> None:
-    outside = {m for m in imported(path) if m.startswith(("src.local", "src.cli"))}
+def test_common_and_handlers_know_neither_local_runs_nor_the_command_line() -> None:
+    found = importers(lambda module: module.startswith(("src.local", "src.cli")))
 
-    assert not outside or names_of(path).startswith(("local/", "cli/"))
+    assert found
+    assert {file for file in found if not file.startswith(("local/", "cli/"))} == set()
 
 
-@pytest.mark.parametrize("path", sorted((SRC / "local").rglob("*.py")), ids=names_of)
-def test_local_runs_do_not_know_who_shows_them(path: Path) -> None:
-    assert not {module for module in imported(path) if module.startswith("src.cli")}
+def test_local_runs_do_not_know_who_shows_them() -> None:
+    found = importers(lambda module: module.startswith("src.cli"))
+
+    assert found
+    assert {file for file in found if not file.startswith("cli/")} == set()
+
+
+def test_common_knows_no_handler() -> None:
+    handlers = tuple(f"src.{handler}" for handler in HANDLERS)
+
+    found = importers(lambda module: module.startswith(handlers))
+
+    assert found
+    assert {file for file in found if file.startswith("common/")} == set()
 
 
 def test_all_four_handlers_are_there() -> None:
@@ -79,12 +88,14 @@ def test_all_four_handlers_are_there() -> None:
 def test_importing_a_handler_loads_nothing_heavy(handler: str) -> None:
     loaded = loaded_by(f"src.{handler}.handler")
 
+    assert f"src.{handler}.handler" in loaded
     assert not {name for name in HEAVY if name in loaded}
 
 
 def test_help_and_completion_load_neither_engine_nor_validation() -> None:
     loaded = loaded_by("src.cli.main")
 
+    assert "typer" in loaded
     assert not {name for name in ("boto3", "moto", "pydantic", "rich", "yaml") if name in loaded}
     assert not {name for name in loaded if name.startswith(("src.local", "src.process_webhook"))}
 

@@ -67,6 +67,7 @@ def of_job(**fields: Any) -> dict[str, str]:
         ({"env": ["A=b"]}, "env", "must be a map, got a list"),
         ({"git_repo": "ext::sh -c id"}, "git_repo", "must not hold spaces"),
         ({"git_repo": "ext::id"}, "git_repo", "must be an https or ssh URL"),
+        ({"git_repo": "h:x::y"}, "git_repo", "must be an https or ssh URL"),
         ({"git_repo": "http://h/x"}, "git_repo", "must be an https or ssh URL, not http"),
         ({"git_repo": "--upload-pack=id"}, "git_repo", "must be an https or ssh URL"),
         ({"git_repo": "ssh://-oProxyCommand=id/x"}, "git_repo", "must be of the form ssh://"),
@@ -93,6 +94,7 @@ def of_job(**fields: Any) -> dict[str, str]:
         ({"inline": {"a/": ""}}, "inline.a/", "plain relative path"),
         ({"inline": {"": ""}}, 'inline[""]', "1 to 1024 bytes"),
         ({"inline": {"a": "", "a/b/c": ""}}, "inline.a/b/c", 'lies within "a", which is a file'),
+        ({"inline": {LONG + LONG: ""}}, f'inline["{LONG[:60]}"...]', "a name of over 255 bytes"),
         ({"inline": {"a": 5}}, "inline.a", "must be text, got 5"),
         ({"inline": {"a": ""}, "s3_location": "s3://bkt/k.zip"}, "", "s3_location, inline"),
         ({"inline": {}, "git_repo": "https://h/x"}, "", "more than one source of code"),
@@ -200,6 +202,21 @@ def test_presign_expiry_is_measured_by_the_longest_timeout() -> None:
         "presign_expiry": "must be at least 9600, the longest timeout (9000, of orders[1]) plus"
         " 10 minutes, got 9599"
     }
+
+
+def test_timeout_that_is_refused_itself_says_nothing_about_presign_expiry() -> None:
+    orders = [ORDER, {**ORDER, "order_name": "b", "timeout": 5000}]
+
+    found = problems({"username": "ada", "orders": orders, "presign_expiry": 700})
+
+    assert found.keys() == {"orders[1].timeout"}
+
+
+def test_order_whose_name_is_taken_makes_no_cycle() -> None:
+    orders = [ORDER, {**ORDER, "order_name": "b", "dependencies": ["a"]}]
+    orders.append({**ORDER, "dependencies": ["b"]})
+
+    assert problems({"username": "ada", "orders": orders}).keys() == {"orders[2].order_name"}
 
 
 def test_name_used_twice_names_both_places() -> None:

@@ -140,9 +140,7 @@ def test_every_round_repeats_what_is_still_dispatching() -> None:
 
 def test_a_throttled_order_stays_dispatching_and_nothing_more_is_claimed() -> None:
     order = an_order(1, status="dispatching")
-    run = a_run(
-        total=2, dispatching=("0001",), ready="4", counts={"queued": 1, "dispatching": 1}
-    )
+    run = a_run(total=2, dispatching=("0001",), ready="4", counts={"queued": 1, "dispatching": 1})
     view = a_view(run, [order, an_order(2)], deferred=frozenset({"0001"}))
 
     assert decide(view) == ()

@@ -41,7 +41,9 @@ def test_each_status_takes_exactly_the_events_of_the_contract(
 def test_every_status_is_in_the_table_and_reachable_from_queued() -> None:
     reached, frontier = {S.QUEUED}, {S.QUEUED}
     while frontier:
-        frontier = {after for status in frontier for after in TRANSITIONS[status].values()} - reached
+        frontier = {
+            after for status in frontier for after in TRANSITIONS[status].values()
+        } - reached
         reached |= frontier
 
     assert set(TRANSITIONS) == set(OrderStatus) == reached

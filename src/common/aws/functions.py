@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from src.common.aws.clients import Clients
 from src.common.aws.errors import Refusal, calling
+from src.common.codec import pack
+from src.common.keys import PACKAGE_RUN, PAYLOAD_VARIABLE
 from src.common.records import Dispatch, WatchdogInput
-
-PAYLOAD_VARIABLE: Final = "IAC_CI_PAYLOAD"  # a build's environment holds its dispatch as JSON
-PACKAGE_RUN: Final = "package_run"  # the one key of the event that process_webhook sends itself
 
 _INVALID_INPUT: Final = "InvalidInputException"
 _EXISTS: Final = "ExecutionAlreadyExists"
@@ -27,7 +26,7 @@ class LambdaPackager:
     def start(self, run_id: str) -> None:
         """Ask for the packaging of a run."""
         with calling(f"starting the packaging of {run_id}"):
-            _invoke(self._clients, self._function, package_event(run_id))
+            _invoke(self._clients, self._function, {PACKAGE_RUN: run_id})
 
 
 class LambdaWorkers:
@@ -61,7 +60,7 @@ class CodeBuilds:
                     environmentVariablesOverride=[
                         {
                             "name": PAYLOAD_VARIABLE,
-                            "value": _json(dispatch.to_item()),
+                            "value": pack(dispatch.to_item()),
                             "type": "PLAINTEXT",
                         }
                     ],
@@ -89,11 +88,6 @@ class StepFunctionsWatchdogs:
                 )
         except Refusal:
             return  # names are unique for 90 days, whatever became of the execution
-
-
-def package_event(run_id: str) -> dict[str, str]:
-    """Return the event with which process_webhook asks itself to package a run."""
-    return {PACKAGE_RUN: run_id}
 
 
 def _invoke(clients: Clients, function: str, event: Mapping[str, Any]) -> None:

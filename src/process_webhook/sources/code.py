@@ -131,7 +131,7 @@ class CodeSources:
         def fetch() -> git.Commit:
             runner = self._git(trusted=source.trusted)
             try:
-                return git.Commit(runner, source.repo, commit, source.ref, self._work)
+                return git.Commit(runner, source.repo, commit, self._work)
             except GitError as error:
                 if COMMIT.fullmatch(source.ref):
                     raise PackagingError([_unfetched(order, source, error)]) from None

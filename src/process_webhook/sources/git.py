@@ -53,7 +53,7 @@ def _candidates(name: str) -> list[str]:
 class Commit:
     """One commit of a repository, fetched once; its folders are read from there."""
 
-    def __init__(self, git: Git, repo: str, commit: str, ref: str, work: Path) -> None:
+    def __init__(self, git: Git, repo: str, commit: str, work: Path) -> None:
         """Fetch the commit into a folder below `work`.
 
         Raises:
@@ -67,19 +67,15 @@ class Commit:
         git.run(None, "init", *options, str(self._folder))
         (self._folder / "info").mkdir(exist_ok=True)
         (self._folder / "info" / "attributes").write_text(_ATTRIBUTES)
-        self._fetch(ref)
+        self._fetch()
 
-    def _fetch(self, ref: str) -> None:
+    def _fetch(self) -> None:
         try:
             self._run("fetch", "--depth=1", *_QUIET, "--", self._repo, self._commit)
         except GitError:
-            # Some servers hand out only what a ref points at. The branch may also have moved on.
-            if not COMMIT.fullmatch(ref):
-                self._run("fetch", "--depth=1", *_QUIET, "--", self._repo, ref)
-            if not self._has_commit():
-                shallow = ("--unshallow",) if (self._folder / "shallow").exists() else ()
-                everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-                self._run("fetch", *shallow, *_QUIET, "--", self._repo, *everything)
+            # Some servers hand out only what a ref points at now: take all that refs lead to.
+            everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+            self._run("fetch", *_QUIET, "--", self._repo, *everything)
         if not self._has_commit():
             raise GitError(f"the repository has no commit {self._commit}")
 

@@ -1,0 +1,112 @@
+"""The papers and the code say the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from src.cli import exit_codes
+from src.cli.main import app
+from src.common import settings
+from src.common.settings import Settings, variable
+from src.common.status import JobStatus, OrderStatus
+from src.common.validation import JOB_FIELDS, ORDER_FIELDS
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = (ROOT / "docs/REFERENCE.md").read_text()
+
+
+def section(title: str) -> str:
+    """Return the text under a heading of the reference, up to the next of its rank."""
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", REFERENCE, re.MULTILINE | re.DOTALL)
+    assert found is not None, title
+    return found[1]
+
+
+def first_cells(text: str) -> set[str]:
+    """Return the code words in the first column of every table."""
+    rows = re.findall(r"^\| (`[^|]*?) \|", text, re.MULTILINE)
+    return {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
+
+
+def models() -> list[type[Settings]]:
+    found = [value for value in vars(settings).values() if isinstance(value, type)]
+    return [model for model in found if issubclass(model, Settings)]
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Yield command and long option."""
+    group = typer.main.get_command(app)
+    commands = {"": group, **group.commands}  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        for parameter in command.params:
+            yield from ((name, opt) for opt in parameter.opts if opt.startswith("--"))
+
+
+def test_every_variable_of_the_handlers_is_documented_and_no_other() -> None:
+    known = {variable(field) for model in models() for field in model.model_fields}
+
+    assert first_cells(section("Environment of the handlers")) == known
+
+
+def test_every_field_of_a_job_is_documented_and_no_other() -> None:
+    assert first_cells(section("The job")) == {*JOB_FIELDS, *ORDER_FIELDS}
+
+
+def test_every_status_is_documented_and_no_other() -> None:
+    text = section("Statuses")
+
+    assert first_cells(text) == set(OrderStatus)
+    assert all(f"`{status}`" in text for status in JobStatus)
+
+
+def test_every_option_is_documented_and_no_other() -> None:
+    text = section("Command line")
+
+    known = {option for _, option in options()}
+    assert set(re.findall(r"--[a-z][a-z-]*", text)) - {"--help"} == known - {"--help"}
+
+
+def test_every_command_is_documented() -> None:
+    commands = {name for name, _ in options()} - {""}
+
+    assert set(re.findall(r"`iac-ci ([a-z]+) ", section("Command line"))) == commands | {"validate"}
+
+
+def test_every_exit_code_is_documented_and_no_other() -> None:
+    known = {value for name, value in vars(exit_codes).items() if name.isupper()}
+
+    documented = re.findall(r"^\| (\d+) \|", section("Exit codes"), re.MULTILINE)
+    assert {int(code) for code in documented} == known
+
+
+def papers() -> list[Path]:
+    return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+
+
+@pytest.mark.parametrize("paper", papers(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_between_papers_lead_somewhere(paper: Path) -> None:
+    text = paper.read_text()
+    targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", text) + re.findall(r'src="([^":]+)"', text)
+
+    assert {target for target in targets if not (paper.parent / target).exists()} == set()
+
+
+def test_every_make_target_is_explained_and_named_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    explained = set(re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE))
+    phony = set(re.findall(r"^\.PHONY: ([a-z]+)$", makefile, re.MULTILINE))
+    assert explained == phony
+
+    named = {
+        target
+        for paper in papers()
+        for target in re.findall(r"`(?:STRICT=1 )?make ([a-z]+)", paper.read_text())
+    }
+    assert named <= phony
