@@ -130,7 +130,7 @@ class Run(_Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(_Record):
-    """An order's row (`pk` = `<run_id>:<num>`): packaging's put-if-absent, then the orchestrator's."""
+    """An order's row (`pk` = `<run_id>:<num>`): put by packaging, then the orchestrator's."""
 
     run_id: str
     num: str

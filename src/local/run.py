@@ -106,10 +106,27 @@ def run_job(
     Raises:
         JobRefused: with every problem of the job.
     """
-    if isinstance(raw_job, Mapping) and env:
-        raw_job = {**raw_job, "env": {**env, **(raw_job.get("env") or {})}}
+    raw_job = _for_this_machine(raw_job, env, parallel)
     with _platform(aws, secrets) as platform:
         return run_on(platform, raw_job, parallel=parallel, watcher=watcher, cancelled=cancelled)
+
+
+def _for_this_machine(raw_job: object, env: Mapping[str, str], parallel: int) -> object:
+    """Put the environment under the job's own, and bound its parallelism by the worker processes.
+
+    An order that waited for a free process would let its start window pass. What is no job is left
+    to be refused as it is.
+    """
+    if not isinstance(raw_job, Mapping):
+        return raw_job
+    job = dict(raw_job)
+    own = job.get("env") or {}
+    if env and isinstance(own, Mapping):
+        job["env"] = {**env, **own}
+    most = job.get("max_parallel") or parallel
+    if type(most) is int and most > 0:
+        job["max_parallel"] = min(most, parallel)
+    return job
 
 
 def run_on(

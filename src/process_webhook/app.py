@@ -170,8 +170,8 @@ class ProcessWebhook:
 def _no_job(github_event: str) -> Problem:
     return Problem(
         "body",
-        f"a GitHub {github_event!r} event is no job: send `job` or `job_parameters_b64`, signed with"
-        " the same secret (examples/github-action shows how)",
+        f"a GitHub {github_event!r} event is no job: send `job` or `job_parameters_b64`, signed"
+        " with the same secret (examples/github-action shows how)",
     )
 
 

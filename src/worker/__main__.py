@@ -1,4 +1,4 @@
-"""The worker as a program, for CodeBuild: the dispatch is in the environment, as `codec.pack` or JSON gives it.
+"""The worker as a program, for CodeBuild: the dispatch is in the environment (`codec.unpack`).
 
 Exits 0 when the order's result was sent, or when the order was not this build's to run.
 """

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from src.common.aws.functions import StepFunctionsWatchdogs
-from src.common.keys import PAYLOAD_VARIABLE
 from src.common.aws.objects import S3ObjectStore
-from src.common.keys import ack_key, execution_name, result_key
+from src.common.keys import PAYLOAD_VARIABLE, ack_key, execution_name, result_key
 from src.common.records import WatchdogInput
 from src.local.deliveries import LAMBDA_RETRIES
 from src.local.moto_world import MotoWorld

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 from rich.cells import cell_len
@@ -189,6 +190,18 @@ def test_plain_view_says_once_that_it_is_cancelling(world: World) -> None:
         view.tick()
 
     assert stream.getvalue().count("cancelling") == 1
+
+
+def test_console_goes_silent_when_its_reader_went_away() -> None:
+    reader, writer = os.pipe()
+    with open(writer, "w") as stream:  # noqa: PTH123 - a descriptor
+        console = SteadyConsole(file=stream)
+        os.close(reader)
+
+        console.print("text")
+        console.print("more")
+
+        assert console.quiet
 
 
 def test_views_survive_a_reader_that_went_away(world: World, tmp_path: object) -> None:
