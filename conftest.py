@@ -37,11 +37,17 @@ def pytest_configure() -> None:
 
 
 def _no_deadlines() -> None:
-    """Hypothesis shall judge behaviour; a busy machine is no counterexample."""
+    """Hypothesis shall judge behaviour; a busy machine is no counterexample.
+
+    `HYPOTHESIS_PROFILE=thorough` looks at a thousand examples where a normal run takes thirty.
+    """
     import hypothesis
 
-    hypothesis.settings.register_profile("iac-ci", deadline=None, print_blob=True)
-    hypothesis.settings.load_profile("iac-ci")
+    hypothesis.settings.register_profile("quick", deadline=None, print_blob=True, max_examples=30)
+    hypothesis.settings.register_profile(
+        "thorough", parent=hypothesis.settings.get_profile("quick"), max_examples=1000
+    )
+    hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.hookimpl(wrapper=True)

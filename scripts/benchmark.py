@@ -84,9 +84,7 @@ def _timed(command: list[str]) -> tuple[float, float]:
     """Return seconds and the peak resident MB of a process (its largest child apart)."""
     with tempfile.TemporaryFile() as output:
         began = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.DEVNULL, cwd=ROOT
-        )
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL, cwd=ROOT)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         taken = time.perf_counter() - began

@@ -30,11 +30,13 @@ from tests.support.build import NOW, a_run, an_order
 pytestmark = pytest.mark.unit
 
 
-@pytest.fixture
-def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    return Clients(region="eu-west-1")
+@pytest.fixture(scope="module")
+def clients() -> Iterator[Clients]:
+    """One set for the module: making a client costs more than what these tests do with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        yield Clients(region="eu-west-1")
 
 
 @pytest.fixture
