@@ -19,16 +19,13 @@ from src.cli import style
 from src.cli.board import Board, Row
 from src.cli.console import is_ascii
 from src.cli.text import clean, count, duration
+from src.common.clock import SystemClock
 from src.common.status import OrderStatus
 
 FRAME_S: Final = 0.1
 KEPT_LINE: Final = 500  # characters of an order's last line; no terminal shows more
 STATUS_CELLS: Final = 11
 ELAPSED_CELLS: Final = 11
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class LiveView:
@@ -39,13 +36,13 @@ class LiveView:
         console: Console,
         *,
         cancelling: Callable[[], bool],
-        now_ms: Callable[[], int] = _now_ms,
+        now_ms: Callable[[], int] | None = None,
     ) -> None:
         self.board = Board()
         self._console = console
         self._cancelling = cancelling
-        self._now_ms = now_ms
-        self._began = now_ms()
+        self._now_ms = now_ms or SystemClock().now_ms
+        self._began = self._now_ms()
         self._next_frame = 0.0
         self._longest_name = 0
         self._live = Live(

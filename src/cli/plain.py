@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
@@ -12,13 +11,10 @@ from rich.text import Text
 from src.cli import style
 from src.cli.board import Board
 from src.cli.text import clean, count
+from src.common.clock import SystemClock
 from src.common.status import OrderStatus
 
 NAME_WIDTH: Final = 24
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class PlainView:
@@ -29,13 +25,13 @@ class PlainView:
         console: Console,
         *,
         cancelling: Callable[[], bool],
-        now_ms: Callable[[], int] = _now_ms,
+        now_ms: Callable[[], int] | None = None,
     ) -> None:
         self.board = Board()
         self._console = console
         self._cancelling = cancelling
-        self._now_ms = now_ms
-        self._began = now_ms()
+        self._now_ms = now_ms or SystemClock().now_ms
+        self._began = self._now_ms()
         self._width = 0
         self._unflushed = False
         self._said_cancelling = False

@@ -8,25 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, cast
 
-from src.common.aws.functions import (
-    CodeBuilds,
-    LambdaPackager,
-    LambdaWorkers,
-    StepFunctionsWatchdogs,
-)
-from src.common.aws.locks import DynamoLockStore
-from src.common.aws.objects import S3CodeStore, S3ObjectStore
-from src.common.aws.runs import DynamoRunStore
-from src.common.aws.secrets import AwsSecretSource
-from src.common.aws.uploads import HttpUploads
 from src.common.ports import Clock, RunStore
 from src.local.calls import as_handler
+from src.local.deployed import deployed_adapters
 from src.local.moto_deploy import put_secrets
 from src.local.moto_world import MotoWorld
-from src.local.platform import Adapters, Platform, WatchedRuns, handlers
-from src.local.stack import PROCESS_WEBHOOK, WORKER, Stack
+from src.local.platform import Platform, WatchedRuns, handlers
+from src.local.stack import Stack
 from src.local.world import Delivery, Handler, World
 
 BUSY_TIMEOUT_S: Final = 60.0  # of executions in moto's threads that are neither waiting nor ended
@@ -62,28 +53,10 @@ class MotoBackedWorld(World):
 
 def moto_platform(moto: MotoWorld) -> Platform:
     """Put the handlers onto the boto3 adapters of a started moto world."""
-    stack, clients = moto.stack, moto.clients
-    runs = WatchedRuns(
-        DynamoRunStore(
-            clients,
-            orders_table=stack.tables["orders"].name,
-            events_table=stack.tables["order_events"].name,
-        )
-    )
-    adapters = Adapters(
-        runs=cast("RunStore", runs),
-        locks=DynamoLockStore(clients, locks_table=stack.tables["orchestrator_locks"].name),
-        internal=S3ObjectStore(clients, bucket=stack.buckets["internal"].name),
-        done=S3ObjectStore(clients, bucket=stack.buckets["done"].name),
-        code=S3CodeStore(clients),
-        packager=LambdaPackager(clients, function=stack.functions[PROCESS_WEBHOOK].name),
-        workers=LambdaWorkers(clients, function=stack.functions[WORKER].name),
-        builds=CodeBuilds(clients, project=stack.build_project.name),
-        watchdogs=StepFunctionsWatchdogs(clients, state_machine_arn=stack.state_machine_arn),
-        secrets=AwsSecretSource(clients),
-        uploads=HttpUploads(),
-        clock=moto.clock,
-    )
+    stack = moto.stack
+    deployed = deployed_adapters(moto.clients, stack, moto.clock)
+    runs = WatchedRuns(deployed.runs)
+    adapters = replace(deployed, runs=cast("RunStore", runs))
     world = MotoBackedWorld(moto)
     for key, handler in handlers(adapters, stack).items():
         world.functions[key] = _attributed(key, handler)

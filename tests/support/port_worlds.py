@@ -7,39 +7,18 @@ call: what was handed over, and objects and secrets to start from.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 from src.common.aws.clients import Clients
-from src.common.aws.functions import (
-    CodeBuilds,
-    LambdaPackager,
-    LambdaWorkers,
-    StepFunctionsWatchdogs,
-)
-from src.common.aws.locks import DynamoLockStore
-from src.common.aws.objects import S3CodeStore, S3ObjectStore
-from src.common.aws.runs import DynamoRunStore
-from src.common.aws.secrets import AwsSecretSource
-from src.common.aws.uploads import HttpUploads
 from src.common.clock import SystemClock
-from src.common.ports import (
-    Builds,
-    CodeStore,
-    LockStore,
-    ObjectStore,
-    Packager,
-    RunStore,
-    SecretSource,
-    Uploads,
-    Watchdogs,
-    Workers,
-)
 from src.common.records import Dispatch, WatchdogInput
 from src.local import memory
 from src.local.deliveries import BUILD
+from src.local.deployed import deployed_adapters
 from src.local.moto_deploy import put_secrets
 from src.local.moto_world import MotoWorld
+from src.local.platform import Adapters
 from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER, Stack
 
 SSM = {"/iac-ci/token": "ghp_ü💥 with spaces"}
@@ -50,22 +29,23 @@ HandedOver = tuple[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PortWorld:
+class PortWorld(Adapters):
     """The ports on one platform. `handed_over` returns (kind, what) since it was last asked."""
 
     name: str
-    runs: RunStore
-    locks: LockStore
-    internal: ObjectStore
-    code: CodeStore
-    packager: Packager
-    workers: Workers
-    builds: Builds
-    watchdogs: Watchdogs
-    secrets: SecretSource
-    uploads: Uploads
     put_code: Callable[[str, bytes], None]
     handed_over: Callable[[], list[HandedOver]]
+
+    @classmethod
+    def of(
+        cls,
+        adapters: Adapters,
+        name: str,
+        put_code: Callable[[str, bytes], None],
+        handed_over: Callable[[], list[HandedOver]],
+    ) -> Self:
+        ports = {spec.name: getattr(adapters, spec.name) for spec in fields(Adapters)}
+        return cls(**ports, name=name, put_code=put_code, handed_over=handed_over)
 
 
 def memory_ports() -> PortWorld:
@@ -84,6 +64,8 @@ def memory_ports() -> PortWorld:
         runs=memory.MemoryRunStore(),
         locks=memory.MemoryLockStore(),
         internal=buckets.bucket("internal", clock),
+        done=buckets.bucket("done", clock),
+        clock=clock,
         code=memory.MemoryCodeStore(buckets),
         packager=memory.MemoryPackager(lambda run_id: seen.append(("package", run_id))),
         workers=memory.MemoryWorkers(lambda dispatch: seen.append(("worker", dispatch))),
@@ -140,22 +122,6 @@ def boto3_ports(
     handed_over: Callable[[], list[HandedOver]],
 ) -> PortWorld:
     """Return the boto3 adapters on a deployed stack, wherever the clients' endpoint is."""
-    return PortWorld(
-        name=name,
-        runs=DynamoRunStore(
-            clients,
-            orders_table=stack.tables["orders"].name,
-            events_table=stack.tables["order_events"].name,
-        ),
-        locks=DynamoLockStore(clients, locks_table=stack.tables["orchestrator_locks"].name),
-        internal=S3ObjectStore(clients, bucket=stack.buckets["internal"].name),
-        code=S3CodeStore(clients),
-        packager=LambdaPackager(clients, function=stack.functions[PROCESS_WEBHOOK].name),
-        workers=LambdaWorkers(clients, function=stack.functions[WORKER].name),
-        builds=CodeBuilds(clients, project=stack.build_project.name),
-        watchdogs=StepFunctionsWatchdogs(clients, state_machine_arn=stack.state_machine_arn),
-        secrets=AwsSecretSource(clients),
-        uploads=HttpUploads(),
-        put_code=put_code,
-        handed_over=handed_over,
+    return PortWorld.of(
+        deployed_adapters(clients, stack, SystemClock()), name, put_code, handed_over
     )

@@ -44,7 +44,7 @@ def importers(wanted: Callable[[str], bool]) -> set[str]:
 
 def may_know_aws(file: str) -> bool:
     """Adapters, composition roots, and what counts the calls of a boto3 session."""
-    adapters = ("common/aws/", "local/moto", "local/calls.py")
+    adapters = ("common/aws/", "local/moto", "local/deployed.py", "local/calls.py")
     return file.startswith(adapters) or file.endswith(("/handler.py", "/__main__.py"))
 
 
