@@ -136,6 +136,7 @@ def _calls(orders: list[dict[str, Any]], *, records_per_event: int) -> tuple[flo
     with MotoWorld(clock=clock) as moto:
         sim = Sim(platform=moto_platform(moto), clock=clock)
         sim.run_to_end({"username": "bench", "orders": orders})
+        sim.let_watchdogs_end()
         tallies = [tally for op, tally in moto.calls.tallies.items() if op.handler]
     calls = sum(tally.calls for tally in tallies) / len(orders) + WORKER_CALLS
     return calls, sum(tally.sent + tally.received for tally in tallies) / len(orders)

@@ -39,16 +39,22 @@ class WatchdogCheck:
         del context
         task = WatchdogInput.from_item(event)
         now = self._clock.now_ms()
-        turn = self._run(task, now) if task.num == keys.PACKAGING else self._order(task, now)
+        turn = self._turn(task, now)
         if turn is Turn.POKE:
             self._internal.put(keys.poke_key(task.run_id), _EMPTY)
         poked_at = now if turn is Turn.POKE or task.poked_at is None else task.poked_at
         return {"done": turn is Turn.FINISHED, "poked_at": poked_at}
 
+    def _turn(self, task: WatchdogInput, now: int) -> Turn:
+        if task.poked_at is None:
+            return Turn.WAIT  # the first turn comes with the start, when there is nothing to see
+        return self._run(task, now) if task.num == keys.PACKAGING else self._order(task, now)
+
     def _order(self, task: WatchdogInput, now: int) -> Turn:
+        if self._exists(keys.ack_key(task.run_id, task.num)):
+            return Turn.FINISHED
         if self._exists(keys.result_key(task.run_id, task.num)):
-            # Poke: the event of this result may be lost, or its effect not yet written.
-            return Turn.FINISHED if self._exists(keys.ack_key(task.run_id, task.num)) else Turn.POKE
+            return Turn.POKE  # its event may be lost, or its effect not yet written
         if not may_be_overdue(task, now):
             return Turn.WAIT
         match overdue(task, self._claim(task), now):

@@ -376,6 +376,7 @@ def test_an_orders_watchdog_ends_on_the_acknowledgement_never_on_the_result_alon
     check = sim.world.functions["watchdog_check"]
     now = sim.clock.now
     task = {"run_id": RUN, "num": "0001", "start_by": now, "end_by": now, "due_at": now}
+    task |= {"poked_at": now}
 
     turn = check(task, None)
 
@@ -439,7 +440,7 @@ def test_an_event_on_a_completed_lock_puts_finished_json_again() -> None:
     assert sim.adapters.internal.get(keys.finished_key(RUN)) is not None
 
 
-@pytest.mark.parametrize("name", ["runs.commit", "internal.get", "locks.take", "runs.orders"])
+@pytest.mark.parametrize("name", ["runs.commit", "workers.start", "locks.take", "runs.orders"])
 def test_an_event_whose_three_attempts_all_die_does_not_strand_the_run(name: str) -> None:
     sim = FaultySim(die_on(name, "before", times=3))
     sim.faults.armed = False

@@ -274,3 +274,13 @@ def test_a_chain_of_twenty_levels_runs_through(make_sim: MakeSim) -> None:
 
     assert run.status is JobStatus.SUCCEEDED
     assert len(rows) == 20
+
+
+def test_every_watchdog_ends_once_its_order_and_its_run_ended(make_sim: MakeSim) -> None:
+    sim = make_sim({"b": "dies"})
+    run, _ = sim.run_to_end(a_job(*chain("a", "b", "c")))
+    assert run.finished_at is not None
+
+    sim.let_watchdogs_end()
+
+    assert sim.clock.now <= run.finished_at + 2 * 60_000

@@ -124,6 +124,12 @@ class Sim:
             assert self.clock.now < until, f"{run_id} is not finished after {within_s} s"
         return self.run(run_id)
 
+    def let_watchdogs_end(self) -> None:
+        """Let time pass until no watchdog waits any more."""
+        while (due := self.world.due_in_s()) is not None:
+            if not self.world.step():
+                self.clock.sleep(max(due, 0.001))
+
     def run_to_end(self, job: Mapping[str, Any], **fields: Any) -> tuple[Run, dict[str, Order]]:
         """Submit a job, let it finish, return its run item and its rows by order name."""
         answer = self.submit(job, **fields)
