@@ -33,11 +33,15 @@ _WHAT: Final = "the bundle"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a worker needs beside the code; `secrets` names the secret variables of `env`."""
+    """What a worker needs beside the code.
+
+    `secrets` names the secret variables of `env`; `folder` is where in the code commands start.
+    """
 
     cmds: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = frozenset()
+    folder: str = "."
 
 
 def new_identity() -> str:
@@ -72,7 +76,7 @@ def decrypt(data: bytes, identity: str) -> str:
 
 def build(code_zip: bytes | None, bundle: Bundle, identity: str) -> bytes:
     """Return the bundle: a copy of `code_zip` (one of `codezip.CodeZip`) with the order's parts."""
-    order = {"version": VERSION, "cmds": list(bundle.cmds)}
+    order = {"version": VERSION, "cmds": list(bundle.cmds), "folder": bundle.folder}
     env = {"env": dict(bundle.env), "secrets": sorted(bundle.secrets)}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -123,7 +127,12 @@ def _read(order_json: bytes, env_json: str) -> Bundle:
         order: dict[str, Any] = json.loads(order_json)
         env: dict[str, Any] = json.loads(env_json)
         version = int(order["version"])
-        bundle = Bundle(tuple(order["cmds"]), dict(env["env"]), frozenset(env["secrets"]))
+        bundle = Bundle(
+            cmds=tuple(order["cmds"]),
+            env=dict(env["env"]),
+            secrets=frozenset(env["secrets"]),
+            folder=str(order["folder"]),
+        )
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise BundleError(f"reading {_WHAT}: its parts are malformed ({error!r})") from None
     if version > VERSION:

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from src.common import bundle, keys
 from src.common.codec import decode, encode
 from src.common.errors import PackagingError, Permanent, Problem, Transient
-from src.common.job import Job, OrderSpec, parse_job
+from src.common.job import GitCode, Job, OrderSpec, parse_job
 from src.common.ports import Clock, Comments, ObjectStore, RunStore, SecretSource
 from src.common.records import Order, Packaging, Result, Run
 from src.common.status import OrderStatus
@@ -117,7 +117,10 @@ class Package:
                 code = sources.code(order, packaging.commits)
                 env = {**job.plain_env(order), **secrets[order.num]}
                 contents = bundle.Bundle(
-                    cmds=tuple(order.cmds), env=env, secrets=frozenset(secrets[order.num])
+                    cmds=tuple(order.cmds),
+                    env=env,
+                    secrets=frozenset(secrets[order.num]),
+                    folder=order.code.folder if isinstance(order.code, GitCode) else ".",
                 )
                 # To the identity in the stored row: the dispatch carries that one, whoever wrote
                 # it.

@@ -86,7 +86,11 @@ class Execution:
         env = decide.environment(self.environ, unpacked.env, dispatch, own, self.pass_env)
         watch = _Watch(self.clock, deadline.at, self.pace.poll_s, lambda: self._cancelled(dispatch))
         with Commands(
-            work, env, log.write, grace_s=self.pace.grace_s, settle_s=self.pace.settle_s
+            work / unpacked.folder,
+            env,
+            log.write,
+            grace_s=self.pace.grace_s,
+            settle_s=self.pace.settle_s,
         ) as commands:
             ending = _run_all(unpacked.cmds, commands, watch, deadline, log)
         text, truncated = log.close()

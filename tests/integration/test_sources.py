@@ -116,12 +116,19 @@ def test_branch_goes_before_tag_of_the_same_name(repo: Repo, sources: Open) -> N
 
 def test_folder_is_no_pattern(repo: Repo, sources: Open) -> None:
     repo.commit({"[a]/x": "x", "a/y": "y", "-d/z": "z"})
-    job = a_job({"git_folder": "[a]"}, {"git_folder": "-d"}, git_repo=repo.url)
+    job = a_job(*({"git_folder": name} for name in ("[a]", "-d", "[b]")), git_repo=repo.url)
+    opened = sources(job)
+    commits = opened.pin(job)
 
-    assert all_code(sources(job), job) == [{"x": "x"}, {"z": "z"}]
+    for order in job.orders[:2]:
+        assert opened.code(order, commits) is not None
+    assert (
+        "no folder" in refused(lambda: opened.code(job.orders[2], commits))["orders[2].git_folder"]
+    )
 
 
-def test_folder_becomes_the_root_of_the_code(repo: Repo, sources: Open) -> None:
+def test_what_lies_beside_the_folder_belongs_to_the_code(repo: Repo, sources: Open) -> None:
+    """A terraform root that uses `../modules` is to work as in a checkout."""
     job = a_job(
         {"git_folder": "infra"},
         {"git_folder": "./infra/b/"},
@@ -129,11 +136,8 @@ def test_folder_becomes_the_root_of_the_code(repo: Repo, sources: Open) -> None:
         git_repo=repo.url,
     )
 
-    assert all_code(sources(job), job) == [
-        {"a.tf": "a", "b/c.tf": "c"},
-        {"c.tf": "c"},
-        {"main.tf": "first", "infra/a.tf": "a", "infra/b/c.tf": "c"},
-    ]
+    everything = {"main.tf": "first", "infra/a.tf": "a", "infra/b/c.tf": "c"}
+    assert all_code(sources(job), job) == [everything] * 3
 
 
 def test_files_keep_modes_links_and_odd_names(repo: Repo, sources: Open) -> None:
@@ -144,7 +148,7 @@ def test_files_keep_modes_links_and_odd_names(repo: Repo, sources: Open) -> None
     repo.commit({f"{long}/x": "long"})
     job = a_job({}, {"git_folder": long}, git_repo=repo.url)
 
-    whole, folder = all_code(sources(job), job)
+    whole, _ = all_code(sources(job), job)
 
     assert {name: whole[name] for name in whole if "/" not in name} == {
         "main.tf": "first",
@@ -152,7 +156,7 @@ def test_files_keep_modes_links_and_odd_names(repo: Repo, sources: Open) -> None
         "run.sh*": "text",
         **dict.fromkeys(names[1:], "text"),
     }
-    assert folder == {"x": "long"}
+    assert whole[f"{long}/x"] == "long"
 
 
 def test_files_are_as_committed_whatever_the_attributes_say(repo: Repo, sources: Open) -> None:
@@ -265,7 +269,7 @@ def test_one_clone_serves_all_orders_of_a_commit(
         "init": 1,
         "fetch": 1,
         "cat-file": 2,
-        "archive": 2,
+        "archive": 1,
     }
 
 
@@ -324,14 +328,17 @@ def test_missing_folder_is_named(folder: str, repo: Repo, sources: Open) -> None
 def test_link_that_leads_out_of_the_code_is_named(repo: Repo, sources: Open) -> None:
     (repo.folder / "infra" / "up").symlink_to("../main.tf")
     repo.commit({})
-    job = a_job({}, {"git_folder": "infra"}, git_repo=repo.url)
+    job = a_job({}, git_repo=repo.url)
     opened = sources(job)
-    commits = opened.pin(job)
+    inside = contents(opened.code(job.orders[0], opened.pin(job)))
 
-    assert contents(opened.code(job.orders[0], commits))["infra/up"] == " -> ../main.tf"
-    found = refused(lambda: opened.code(job.orders[1], commits))
+    (repo.folder / "infra" / "out").symlink_to("../../secret")
+    repo.commit({})
+    opened = sources(job)
+    found = refused(lambda: opened.code(job.orders[0], opened.pin(job)))
 
-    assert "link 'up' leads out of its folder" in found["orders[1].git_folder"]
+    assert inside["infra/up"] == " -> ../main.tf"
+    assert "link 'infra/out' leads out of its folder" in found["git_repo"]
 
 
 def test_file_urls_are_refused_by_git_too_where_they_are_not_allowed(

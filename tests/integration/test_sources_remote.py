@@ -78,7 +78,7 @@ def test_token_opens_a_private_repository(repo: Repo, serve: Serve, work: Path) 
         found = [contents(opened.code(order, commits)) for order in job.orders]
 
     assert commits == {f"{server.url('repo')} main": repo.git("rev-parse", "main")}
-    assert found == [{"main.tf": "first", "infra/a.tf": "a"}, {"a.tf": "a"}]
+    assert found == [{"main.tf": "first", "infra/a.tf": "a"}] * 2
     assert {authorization for _, authorization in server.requests} == {BASIC}
 
 

@@ -116,8 +116,9 @@ class CodeSources:
                 return self._once(zipped, lambda: self._zip(order, zipped))
             case GitCode() as source:
                 commit = commits[source.pin_key]
-                key = (source.repo, commit, source.folder)
-                return self._once(key, lambda: self._folder(order, source, commit))
+                self._check_folder(order, source, commit)
+                key = (source.repo, commit, "code")
+                return self._once(key, lambda: self._repository(order, source, commit))
 
     def _zip(self, order: OrderSpec, source: S3Code) -> bytes:
         at, what = field(order.path, "s3_location"), f"s3://{source.bucket}/{source.key}"
@@ -127,7 +128,7 @@ class CodeSources:
             raise PackagingError([Problem(at, f"{what} cannot be read: {error}")]) from None
         return _packing(at, lambda: archive.rerooted(data, what))
 
-    def _folder(self, order: OrderSpec, source: GitCode, commit: str) -> bytes:
+    def _fetched(self, order: OrderSpec, source: GitCode, commit: str) -> git.Commit:
         def fetch() -> git.Commit:
             runner = self._git(trusted=source.trusted)
             try:
@@ -137,15 +138,22 @@ class CodeSources:
                     raise PackagingError([_unfetched(order, source, error)]) from None
                 raise PackagingError([_unreachable(order, source.repo, error)]) from None
 
-        fetched = self._once((source.repo, commit), fetch)
-        at = field(order.path, "git_folder")
-        if not fetched.has_folder(source.folder):
-            message = (
-                f"{source.repo} has no folder {shown(source.folder)} at {source.ref} ({commit})"
-            )
-            raise PackagingError([Problem(at, message)])
-        what = f"{source.repo} at {source.ref}"
-        return _packing(at, lambda: fetched.packed(source.folder, what))
+        return self._once((source.repo, commit), fetch)
+
+    def _check_folder(self, order: OrderSpec, source: GitCode, commit: str) -> None:
+        def look() -> bool:
+            return self._fetched(order, source, commit).has_folder(source.folder)
+
+        if not self._once((source.repo, commit, "folder", source.folder), look):
+            what = f"{source.repo} has no folder {shown(source.folder)}"
+            message = f"{what} at {source.ref} ({commit})"
+            raise PackagingError([Problem(field(order.path, "git_folder"), message)])
+
+    def _repository(self, order: OrderSpec, source: GitCode, commit: str) -> bytes:
+        """Pack all of it: `../modules` beside the order's folder belongs to the code."""
+        fetched = self._fetched(order, source, commit)
+        at = field(order.path, "git_repo") if order.git_repo is not None else "git_repo"
+        return _packing(at, lambda: fetched.packed(f"{source.repo} at {source.ref}"))
 
     def _git(self, *, trusted: bool) -> Git:
         """Return git as it may contact a repository: with the job's credentials or without."""

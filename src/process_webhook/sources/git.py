@@ -92,25 +92,23 @@ class Commit:
         except GitError:
             return False
 
-    def packed(self, folder: str, what: str) -> bytes:
-        """Return a code zip of a folder that the commit has.
+    def packed(self, what: str) -> bytes:
+        """Return a code zip of the commit's files; `what` names them in errors.
 
         Raises:
-            BundleError: it is too large, or a link leads out of the folder.
+            BundleError: they are too large, or a link leads out of the repository.
             GitError: git could not read it.
         """
         tar = self._folder / "code.tar"
-        pathspec = () if folder == "." else ("--", folder)
-        self._run("archive", "--format=tar", f"--output={tar}", self._commit, *pathspec)
+        self._run("archive", "--format=tar", f"--output={tar}", self._commit)
         try:
             with tarfile.open(tar) as archive, CodeZip(what) as code:
                 for member in archive:
-                    name = member.name if folder == "." else member.name.removeprefix(folder + "/")
                     if member.issym():
-                        code.link(name, member.linkname)
+                        code.link(member.name, member.linkname)
                     elif member.isreg() and (source := archive.extractfile(member)) is not None:
                         executable = bool(member.mode & 0o111)
-                        code.file(name, source, member.size, executable=executable)
+                        code.file(member.name, source, member.size, executable=executable)
         finally:
             tar.unlink(missing_ok=True)
         return code.data

@@ -1,0 +1,71 @@
+"""Whole jobs on this machine: real git, real worker processes, the handlers of production."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.common.status import JobStatus
+from src.local.run import RunReport, run_job
+from tests.integration.test_secrets_nowhere import Listener
+
+pytestmark = pytest.mark.integration
+
+
+def run(job: dict[str, Any], *, parallel: int = 4, env: dict[str, str] | None = None) -> RunReport:
+    return run_job(
+        job,
+        secrets={},
+        env=env or {},
+        parallel=parallel,
+        aws="embedded",
+        watcher=Listener(),
+        cancelled=lambda: False,
+    )
+
+
+def a_repository(folder: Path, files: dict[str, str]) -> str:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for arguments in (["init", "-q", "-b", "main"], ["add", "."], [*who, "commit", "-qm", "x"]):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    return folder.as_uri()
+
+
+def test_commands_start_in_the_orders_folder_with_the_repository_around_it(tmp_path: Path) -> None:
+    url = a_repository(tmp_path, {"live/prod/main": "prod", "modules/vpc": "vpc"})
+    cmds = ["cat main ../../modules/vpc", "test ! -e .git"]
+    order = {"order_name": "a", "cmds": cmds, "timeout": 30, "git_folder": "live/prod"}
+
+    report = run({"username": "alice", "git_repo": url, "orders": [order]})
+
+    assert report.status is JobStatus.SUCCEEDED
+    assert "prodvpc" in report.orders[0].log
+
+
+def test_no_more_orders_are_claimed_at_once_than_there_are_processes() -> None:
+    """A claimed order that waited for a process would let its start window pass."""
+    orders = [{"order_name": f"o{n}", "cmds": ["sleep 0.01"], "timeout": 30} for n in range(12)]
+
+    report = run({"username": "alice", "orders": orders}, parallel=2)
+
+    assert report.status is JobStatus.SUCCEEDED
+    starts = sorted((order.dispatched_at or 0, order.finished_at or 0) for order in report.orders)
+    for began, _ in starts:
+        assert sum(1 for start, end in starts if start <= began < end) <= 2
+
+
+def test_an_environment_file_lies_under_the_jobs_own() -> None:
+    order = {"order_name": "a", "cmds": ['echo "$ONE $TWO $THREE"'], "timeout": 30}
+    order |= {"env": {"THREE": "order"}}
+    job = {"username": "alice", "env": {"TWO": "job", "THREE": "job"}, "orders": [order]}
+
+    report = run(job, env={"ONE": "file", "TWO": "file", "THREE": "file"})
+
+    assert "file job order" in report.orders[0].log
