@@ -30,10 +30,6 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  account   = data.aws_caller_identity.current.account_id
-  partition = data.aws_partition.current.partition
-  region    = data.aws_region.current.id # .name is deprecated in 6.x, .region unknown to 5.x
-
   # Keeps workspaces and regions of one account apart, and accounts by the salt.
   hash = substr(sha256("${terraform.workspace}${var.aws_region}${var.salt}"), -5, 5)
 
@@ -46,11 +42,18 @@ locals {
 
   image = "${var.ecr_repo}:${var.image_tag}"
 
-  bucket_arns   = { for key in local.buckets : key => "arn:${local.partition}:s3:::${local.names[key]}" }
-  function_arns = { for key, _ in local.functions : key => "${local.lambda}:function:${local.names[key]}" }
-  table_arns    = { for key, _ in local.tables : key => "${local.dynamodb}:table/${local.names[key]}" }
+  account = data.aws_caller_identity.current.account_id
+  arn     = "arn:${data.aws_partition.current.partition}"
+  here    = "${data.aws_region.current.id}:${local.account}" # .id: .name is deprecated in 6.x
 
-  build_project_arn = "arn:${local.partition}:codebuild:${local.region}:${local.account}:project/${local.names["worker"]}"
-  failures_arn      = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.names["failures"]}"
-  state_machine_arn = "arn:${local.partition}:states:${local.region}:${local.account}:stateMachine:${local.names["watchdog"]}"
+  bucket_arns       = { for key in local.buckets : key => "${local.arn}:s3:::${local.names[key]}" }
+  build_project_arn = "${local.arn}:codebuild:${local.here}:project/${local.names["worker"]}"
+  failures_arn      = "${local.arn}:sqs:${local.here}:${local.names["failures"]}"
+  function_arns     = { for key, _ in local.functions : key => "${local.arn}:lambda:${local.here}:function:${local.names[key]}" }
+  log_group_arns    = { for key, name in local.log_groups : key => "${local.arn}:logs:${local.here}:log-group:${name}" }
+  state_machine_arn = "${local.arn}:states:${local.here}:stateMachine:${local.names["watchdog"]}"
+  table_arns        = { for key, _ in local.tables : key => "${local.arn}:dynamodb:${local.here}:table/${local.names[key]}" }
+
+  # All but the registry's host. Functions pull from their own account and region only.
+  repository_arn = "${local.arn}:ecr:${local.here}:repository/${replace(var.ecr_repo, "/^[^/]+[/]/", "")}"
 }
