@@ -18,7 +18,7 @@ from src.common.status import JobStatus
 
 if TYPE_CHECKING:
     from src.common.job import Job
-    from src.local.run import RunReport
+    from src.local.report import RunReport
 
 Aws = Literal["embedded", "moto"]
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 from src.common.errors import Problem
 
 if TYPE_CHECKING:
-    from src.local.run import OrderView, RunReport
+    from src.local.report import OrderView, RunReport
 
 
 def as_dict(report: RunReport) -> dict[str, Any]:

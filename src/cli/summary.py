@@ -17,7 +17,7 @@ from src.cli.text import clean, count, duration
 from src.common.status import OrderStatus
 
 if TYPE_CHECKING:
-    from src.local.run import OrderView, RunReport
+    from src.local.report import OrderView, RunReport
 
 
 MAX_ROWS: Final = 100  # of the table; orders that succeeded are left out first

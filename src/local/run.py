@@ -9,16 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from src.common import keys
 from src.common.clock import SystemClock
-from src.common.codec import decode
 from src.common.errors import IacCiError, JobRefused, Problem
-from src.common.records import Change, Event, Result
-from src.common.status import JobStatus, OrderStatus
+from src.common.records import Change
+from src.common.status import OrderStatus
 from src.local.platform import Platform, embedded
+from src.local.report import RunReport, report
 from src.local.stack import PROCESS_WEBHOOK, Stack
 from src.local.worker_pool import WorkerPool
 from src.local.world import Delivery
@@ -30,40 +29,6 @@ BUSY_TICKS: Final = 20  # deliveries between two looks at the workers
 CLOSE_GRACE_S: Final = 5.0
 
 Aws = Literal["embedded", "moto"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderView:
-    """One order of a finished run; times are epoch milliseconds."""
-
-    num: str
-    name: str
-    status: OrderStatus
-    exit_code: int | None
-    dispatched_at: int | None
-    started_at: int | None
-    finished_at: int | None
-    reason: str | None
-    log: str
-    log_truncated: bool
-    dependencies: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """What became of a run. `refused`: packaging found problems and nothing ran."""
-
-    run_id: str
-    trace_id: str
-    flow_id: str
-    status: JobStatus
-    reason: str | None
-    problems: tuple[Problem, ...]
-    orders: tuple[OrderView, ...]
-    events: tuple[Event, ...]
-    started_at: int
-    finished_at: int
-    refused: bool
 
 
 class Watcher(Protocol):
@@ -205,7 +170,7 @@ class _Local:
         finished = keys.finished_key(run_id)
         while self._adapters.internal.get(finished) is None:
             self._turn(run_id)
-        return self._report(body, raw_job, started_at)
+        return report(self._adapters, body, raw_job, started_at)
 
     def _turn(self, run_id: str) -> None:
         """Deliver a few, serve the workers, then let the watcher and the user have a word."""
@@ -233,61 +198,3 @@ class _Local:
         now = self._world.clock.now_ms()
         for order in change.orders:
             self._watcher.order_changed(order.num, order.status, now)
-
-    def _report(self, answer: Mapping[str, Any], raw_job: object, started_at: int) -> RunReport:
-        run_id = answer["run_id"]
-        run = self._adapters.runs.run(run_id)
-        assert run is not None
-        packaging = self._result(run_id, keys.PACKAGING)
-        problems = () if packaging is None else packaging.problems
-        dependencies = dependencies_of(raw_job)
-        rows = self._adapters.runs.orders(run_id, answer["orders"].values())
-        views = []
-        for name, num in answer["orders"].items():
-            row = rows.get(num)
-            ran = row is not None and row.dispatched_at is not None
-            result = self._result(run_id, num) if ran else None
-            views.append(
-                OrderView(
-                    num=num,
-                    name=name,
-                    status=OrderStatus.SKIPPED if row is None else row.status,
-                    exit_code=None if row is None else row.exit_code,
-                    dispatched_at=None if row is None else row.dispatched_at,
-                    started_at=None if row is None else row.started_at,
-                    finished_at=None if row is None else row.finished_at,
-                    reason="never packaged" if row is None else row.reason,
-                    log="" if result is None else result.log,
-                    log_truncated=result is not None and result.log_truncated,
-                    dependencies=dependencies.get(name, ()),
-                )
-            )
-        return RunReport(
-            run_id=run_id,
-            trace_id=run.trace_id,
-            flow_id=run.flow_id,
-            status=run.status,
-            reason=run.reason,
-            problems=tuple(Problem(p["path"], p["message"]) for p in problems),
-            orders=tuple(views),
-            events=tuple(self._adapters.runs.events(run.trace_id)),
-            started_at=started_at,
-            finished_at=run.finished_at or self._world.clock.now_ms(),
-            refused=bool(problems),
-        )
-
-    def _result(self, run_id: str, num: str) -> Result | None:
-        body = self._adapters.internal.get(keys.result_key(run_id, num))
-        return None if body is None else Result.from_item(decode(body))
-
-
-def dependencies_of(raw_job: object) -> dict[str, tuple[str, ...]]:
-    """Return order name -> names of its dependencies, of an accepted job."""
-    assert isinstance(raw_job, Mapping)
-    orders = raw_job["orders"]
-    named = (
-        orders.items()
-        if isinstance(orders, Mapping)
-        else ((order["order_name"], order) for order in orders)
-    )
-    return {name: tuple(order.get("dependencies") or ()) for name, order in named}

@@ -13,8 +13,9 @@ from src.common.errors import IacCiError, LeaseLost, NoLock
 from src.common.records import Lock, Run
 from src.orchestrator.actions import View
 from src.orchestrator.decide import decide
+from src.orchestrator.finish import finalize
 from src.orchestrator.lease import Lease
-from src.orchestrator.perform import EMPTY, Performer, Ports, finalize
+from src.orchestrator.perform import EMPTY, Performer, Ports
 
 log = logging.getLogger(__name__)
 

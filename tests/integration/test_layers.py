@@ -16,6 +16,7 @@ MARKERS = "".join(f"  {layer}: a layer\n" for layer in ("unit", "plan", "integra
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project of its own that uses this project's conftest.py."""
     monkeypatch.delenv("STRICT", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(CONFTEST.parent))
     pytester.makeconftest(CONFTEST.read_text())
     pytester.makeini(f"[pytest]\nmarkers =\n{MARKERS}")
     return pytester

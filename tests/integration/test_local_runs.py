@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from src.common.status import JobStatus
-from src.local.run import RunReport, run_job
+from src.local.report import RunReport
+from src.local.run import run_job
 from tests.integration.test_secrets_nowhere import Listener
 
 pytestmark = pytest.mark.integration

@@ -18,7 +18,8 @@ from src.local.moto_deploy import put_secrets
 from src.local.moto_platform import moto_platform
 from src.local.moto_world import MotoWorld
 from src.local.platform import embedded
-from src.local.run import RunReport, run_on
+from src.local.report import RunReport
+from src.local.run import run_on
 from src.local.stack import Stack
 
 pytestmark = pytest.mark.integration

@@ -16,7 +16,8 @@ from src import __version__
 from src.cli.main import app
 from src.common.errors import IacCiError, JobRefused, Problem
 from src.common.status import JobStatus, OrderStatus
-from src.local.run import OrderView, RunReport, Watcher
+from src.local.report import OrderView, RunReport
+from src.local.run import Watcher
 
 pytestmark = pytest.mark.unit
 

@@ -14,7 +14,7 @@ from src.cli import record, summary
 from src.common.errors import Problem
 from src.common.records import Event
 from src.common.status import JobStatus, OrderStatus
-from src.local.run import OrderView, RunReport
+from src.local.report import OrderView, RunReport
 
 pytestmark = pytest.mark.unit
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/REFERENCE.md").read_text()
+STAGES = sorted(path for path in (ROOT / "infra").iterdir() if path.is_dir())
 
 
 def section(title: str) -> str:
@@ -86,8 +87,22 @@ def test_every_exit_code_is_documented_and_no_other() -> None:
     assert {int(code) for code in documented} == known
 
 
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+@pytest.mark.parametrize(("kind", "heading"), [("variable", "input"), ("output", "output")])
+def test_every_input_and_output_of_a_stage_is_documented_and_no_other(
+    stage: Path, kind: str, heading: str
+) -> None:
+    readme = (stage / "README.md").read_text()
+    table = re.search(rf"^\| {heading} \|.*\n((?:\|.*\n)+)", readme, re.MULTILINE)
+    assert table is not None
+
+    declared = re.findall(rf'^{kind} "(\w+)"', (stage / f"{kind}s.tf").read_text(), re.MULTILINE)
+    assert first_cells(table[1]) == set(declared)
+
+
 def papers() -> list[Path]:
-    return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+    folders = ("*.md", "docs/**/*.md", "examples/**/*.md", "infra/*/README.md")
+    return sorted(path for folder in folders for path in ROOT.glob(folder))
 
 
 @pytest.mark.parametrize("paper", papers(), ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -100,13 +115,13 @@ def test_links_between_papers_lead_somewhere(paper: Path) -> None:
 
 def test_every_make_target_is_explained_and_named_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    explained = set(re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE))
-    phony = set(re.findall(r"^\.PHONY: ([a-z]+)$", makefile, re.MULTILINE))
+    explained = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
+    phony = set(re.findall(r"^\.PHONY: ([a-z-]+)$", makefile, re.MULTILINE))
     assert explained == phony
 
     named = {
         target
         for paper in papers()
-        for target in re.findall(r"`(?:STRICT=1 )?make ([a-z]+)", paper.read_text())
+        for target in re.findall(r"`(?:STRICT=1 )?make ([a-z-]+)", paper.read_text())
     }
     assert named <= phony

@@ -16,8 +16,9 @@ from src.orchestrator.actions import (
     StartRunWatchdog,
     View,
 )
-from src.orchestrator.decide import MAX_CLAIMS, decide
+from src.orchestrator.decide import decide
 from src.orchestrator.draft import MAX_ROWS
+from src.orchestrator.step import MAX_CLAIMS
 from tests.support.build import NOW, a_run, a_view, an_order
 
 pytestmark = pytest.mark.unit

@@ -1,0 +1,111 @@
+"""What became of a run: read from its rows, results and events once it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from src.common import keys
+from src.common.codec import decode
+from src.common.errors import Problem
+from src.common.records import Event, Result
+from src.common.status import JobStatus, OrderStatus
+from src.local.platform import Adapters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """One order of a finished run; times are epoch milliseconds."""
+
+    num: str
+    name: str
+    status: OrderStatus
+    exit_code: int | None
+    dispatched_at: int | None
+    started_at: int | None
+    finished_at: int | None
+    reason: str | None
+    log: str
+    log_truncated: bool
+    dependencies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What became of a run. `refused`: packaging found problems and nothing ran."""
+
+    run_id: str
+    trace_id: str
+    flow_id: str
+    status: JobStatus
+    reason: str | None
+    problems: tuple[Problem, ...]
+    orders: tuple[OrderView, ...]
+    events: tuple[Event, ...]
+    started_at: int
+    finished_at: int
+    refused: bool
+
+
+def report(
+    adapters: Adapters, answer: Mapping[str, Any], raw_job: object, started_at: int
+) -> RunReport:
+    """Return what became of the finished run that `answer` accepted."""
+    run_id = answer["run_id"]
+    run = adapters.runs.run(run_id)
+    assert run is not None
+    packaging = _result(adapters, run_id, keys.PACKAGING)
+    problems = () if packaging is None else packaging.problems
+    dependencies = dependencies_of(raw_job)
+    rows = adapters.runs.orders(run_id, answer["orders"].values())
+    views = []
+    for name, num in answer["orders"].items():
+        row = rows.get(num)
+        ran = row is not None and row.dispatched_at is not None
+        result = _result(adapters, run_id, num) if ran else None
+        views.append(
+            OrderView(
+                num=num,
+                name=name,
+                status=OrderStatus.SKIPPED if row is None else row.status,
+                exit_code=None if row is None else row.exit_code,
+                dispatched_at=None if row is None else row.dispatched_at,
+                started_at=None if row is None else row.started_at,
+                finished_at=None if row is None else row.finished_at,
+                reason="never packaged" if row is None else row.reason,
+                log="" if result is None else result.log,
+                log_truncated=result is not None and result.log_truncated,
+                dependencies=dependencies.get(name, ()),
+            )
+        )
+    return RunReport(
+        run_id=run_id,
+        trace_id=run.trace_id,
+        flow_id=run.flow_id,
+        status=run.status,
+        reason=run.reason,
+        problems=tuple(Problem(p["path"], p["message"]) for p in problems),
+        orders=tuple(views),
+        events=tuple(adapters.runs.events(run.trace_id)),
+        started_at=started_at,
+        finished_at=run.finished_at or adapters.clock.now_ms(),
+        refused=bool(problems),
+    )
+
+
+def _result(adapters: Adapters, run_id: str, num: str) -> Result | None:
+    body = adapters.internal.get(keys.result_key(run_id, num))
+    return None if body is None else Result.from_item(decode(body))
+
+
+def dependencies_of(raw_job: object) -> dict[str, tuple[str, ...]]:
+    """Return order name -> names of its dependencies, of an accepted job."""
+    assert isinstance(raw_job, Mapping)
+    orders = raw_job["orders"]
+    named = (
+        orders.items()
+        if isinstance(orders, Mapping)
+        else ((order["order_name"], order) for order in orders)
+    )
+    return {name: tuple(order.get("dependencies") or ()) for name, order in named}
