@@ -8,11 +8,13 @@ SHELL := bash
 BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
+TERRAFORM ?= terraform
+DEPLOY := $(TERRAFORM) -chdir=infra/02-deploy
 SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 
 .PHONY: help
 help:  ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 .PHONY: setup
 setup: $(READY)  ## make .venv from the locked dependencies (the others do it themselves)
@@ -44,6 +46,19 @@ format: $(READY)  ## mend what ruff can mend
 .PHONY: bench
 bench: $(READY)  ## measure speed and memory of local runs
 	@$(BIN)/python scripts/benchmark.py $(ARGS)
+
+.PHONY: deploy-plan
+deploy-plan:  ## plan the deployment of TAG=<image tag> to REGION=<region> (docs/DEPLOY.md)
+	@: $(if $(and $(TAG),$(REGION)),,$(error give both: make deploy-plan TAG=v1 REGION=eu-west-1))
+	@$(DEPLOY) init -input=false
+	@repo=$$($(TERRAFORM) -chdir=infra/01-ecr output -raw ecr_repo_url) && \
+	  $(DEPLOY) plan -input=false -out=deploy.tfplan $(ARGS) \
+	    -var "ecr_repo=$$repo" -var "image_tag=$(TAG)" -var "aws_region=$(REGION)"
+
+.PHONY: deploy
+deploy:  ## carry out what deploy-plan planned
+	@$(DEPLOY) apply -input=false deploy.tfplan
+	@rm infra/02-deploy/deploy.tfplan
 
 .PHONY: lock
 lock:  ## regenerate requirements/*.lock (ARGS=--upgrade takes the newest)

@@ -18,6 +18,8 @@ import pytest
 LAYERS: Final = ("unit", "plan", "integration")
 THIS_MACHINE: Final = ["127.0.0.1", "::1", "localhost"]
 
+pytest_plugins = ["tests.support.terraform.plugin"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

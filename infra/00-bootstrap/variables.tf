@@ -16,6 +16,6 @@ variable "state_bucket_name" {
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.state_bucket_name))
-    error_message = "state_bucket_name must be 3 to 63 of the characters a-z 0-9 -, no - at its ends."
+    error_message = "state_bucket_name must be 3 to 63 of a-z 0-9 -, with no - at an end."
   }
 }

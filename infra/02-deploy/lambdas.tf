@@ -1,6 +1,8 @@
 # Four functions of one image. Variables: src/common/settings.py has one model per handler.
 
 locals {
+  code_buckets = [for arn in var.code_bucket_arns : split(":::", arn)[1]]
+
   environment = {
     IAC_CI_DONE_BUCKET        = local.names["done"]
     IAC_CI_INTERNAL_BUCKET    = local.names["internal"]
@@ -26,7 +28,7 @@ locals {
       memory            = 512
       ephemeral_storage = 512
       environment = {
-        IAC_CI_CODE_BUCKETS             = join(",", [for arn in var.code_bucket_arns : split(":::", arn)[1]])
+        IAC_CI_CODE_BUCKETS             = join(",", local.code_buckets)
         IAC_CI_PROCESS_WEBHOOK_FUNCTION = local.names["process_webhook"]
         IAC_CI_REQUIRE_FRESHNESS        = tostring(var.require_freshness)
         IAC_CI_WEBHOOK_SECRET_PARAMETER = var.webhook_secret_parameter
@@ -91,8 +93,8 @@ resource "aws_lambda_permission" "sns" {
   source_arn    = each.key
 }
 
-# Lambda stops a chain of about 16 S3 -> Lambda -> S3 hops as a loop gone wild. A run is such a chain,
-# one hop per level of its graph, and ends with it: the jobs' DAG bounds the loop.
+# Lambda stops a chain of about 16 S3 -> Lambda -> S3 hops as a loop gone wild. A run is such a
+# chain, a hop for each level of its graph, and ends with it: the job's DAG bounds the loop.
 resource "aws_lambda_function_recursion_config" "orchestrator" {
   function_name  = aws_lambda_function.handler["orchestrator"].function_name
   recursive_loop = "Allow"

@@ -36,7 +36,8 @@ locals {
   names = {
     for key in [
       "codebuild", "done", "failures", "internal", "orchestrator", "orchestrator_locks",
-      "order_events", "orders", "process_webhook", "watchdog", "watchdog_check", "webhook", "worker",
+      "order_events", "orders", "process_webhook", "watchdog", "watchdog_check", "webhook",
+      "worker",
     ] : key => "iac-ci-${key}-${local.hash}"
   }
 
@@ -46,14 +47,26 @@ locals {
   arn     = "arn:${data.aws_partition.current.partition}"
   here    = "${data.aws_region.current.id}:${local.account}" # .id: .name is deprecated in 6.x
 
-  bucket_arns       = { for key in local.buckets : key => "${local.arn}:s3:::${local.names[key]}" }
+  bucket_arns = {
+    for key in local.buckets : key => "${local.arn}:s3:::${local.names[key]}"
+  }
+  function_arns = {
+    for key, _ in local.functions :
+    key => "${local.arn}:lambda:${local.here}:function:${local.names[key]}"
+  }
+  log_group_arns = {
+    for key, name in local.log_groups : key => "${local.arn}:logs:${local.here}:log-group:${name}"
+  }
+  table_arns = {
+    for key, _ in local.tables :
+    key => "${local.arn}:dynamodb:${local.here}:table/${local.names[key]}"
+  }
+
   build_project_arn = "${local.arn}:codebuild:${local.here}:project/${local.names["worker"]}"
   failures_arn      = "${local.arn}:sqs:${local.here}:${local.names["failures"]}"
-  function_arns     = { for key, _ in local.functions : key => "${local.arn}:lambda:${local.here}:function:${local.names[key]}" }
-  log_group_arns    = { for key, name in local.log_groups : key => "${local.arn}:logs:${local.here}:log-group:${name}" }
   state_machine_arn = "${local.arn}:states:${local.here}:stateMachine:${local.names["watchdog"]}"
-  table_arns        = { for key, _ in local.tables : key => "${local.arn}:dynamodb:${local.here}:table/${local.names[key]}" }
 
-  # All but the registry's host. Functions pull from their own account and region only.
-  repository_arn = "${local.arn}:ecr:${local.here}:repository/${replace(var.ecr_repo, "/^[^/]+[/]/", "")}"
+  # The repository without its registry's host: functions pull from their own account and region.
+  repository     = replace(var.ecr_repo, "/^[^/]+[/]/", "")
+  repository_arn = "${local.arn}:ecr:${local.here}:repository/${local.repository}"
 }

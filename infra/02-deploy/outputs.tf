@@ -19,12 +19,12 @@ output "dynamodb_table_names" {
 }
 
 output "lambda_function_arns" {
-  description = "ARNs of the functions by key: orchestrator, process_webhook, watchdog_check, worker."
+  description = "ARNs of the functions by key, such as process_webhook."
   value       = { for key, function in aws_lambda_function.handler : key => function.arn }
 }
 
 output "lambda_function_names" {
-  description = "Names of the functions by key, as in lambda_function_arns."
+  description = "Names of the functions by key, such as process_webhook."
   value       = { for key, function in aws_lambda_function.handler : key => function.function_name }
 }
 

@@ -4,7 +4,10 @@ variable "alarm_topic_arn" {
   default     = null
 
   validation {
-    condition     = can(regex("^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", coalesce(var.alarm_topic_arn, "arn:x:sns:x:000000000000:x")))
+    condition = (
+      var.alarm_topic_arn == null ||
+      can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.alarm_topic_arn))
+    )
     error_message = "alarm_topic_arn must be the ARN of a standard SNS topic, or null."
   }
 }
@@ -27,7 +30,10 @@ variable "code_bucket_arns" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for arn in var.code_bucket_arns : can(regex("^arn:[a-z0-9-]+:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", arn))])
+    condition = alltrue([
+      for arn in var.code_bucket_arns :
+      can(regex("^arn:[a-z-]+:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", arn))
+    ])
     error_message = "code_bucket_arns must hold ARNs of buckets, without a path or a wildcard."
   }
 }
@@ -38,7 +44,9 @@ variable "ecr_repo" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9.-]+(:[0-9]+)?/[a-z0-9]+([._/-]+[a-z0-9]+)*$", var.ecr_repo))
+    condition = (
+      can(regex("^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$", var.ecr_repo))
+    )
     error_message = "ecr_repo must be <registry host>/<repository>, without a scheme and a tag."
   }
 }
@@ -50,7 +58,7 @@ variable "image_tag" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", var.image_tag))
-    error_message = "image_tag must be 1 to 128 of the characters A-Z a-z 0-9 _ . -, no . or - first."
+    error_message = "image_tag must be 1 to 128 of A-Z a-z 0-9 _ . -, with no . or - first."
   }
 }
 
@@ -65,7 +73,7 @@ variable "log_retention_days" {
       1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
       3288, 3653,
     ], var.log_retention_days)
-    error_message = "log_retention_days must be a number that CloudWatch Logs knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or a longer one of its list."
+    error_message = "log_retention_days must be one that CloudWatch Logs offers, such as 14 or 30."
   }
 }
 
@@ -75,7 +83,10 @@ variable "permissions_boundary" {
   default     = null
 
   validation {
-    condition     = can(regex("^arn:[a-z0-9-]+:iam::([0-9]{12}|aws):policy/.+$", coalesce(var.permissions_boundary, "arn:x:iam::aws:policy/x")))
+    condition = (
+      var.permissions_boundary == null ||
+      can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary))
+    )
     error_message = "permissions_boundary must be the ARN of an IAM policy, or null."
   }
 }
@@ -118,20 +129,23 @@ variable "sns_topic_arns" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for arn in var.sns_topic_arns : can(regex("^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
+    condition = alltrue([
+      for arn in var.sns_topic_arns :
+      can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))
+    ])
     error_message = "sns_topic_arns must hold ARNs of standard SNS topics."
   }
 }
 
 variable "webhook_secret_parameter" {
-  description = "Name of the SSM SecureString with the webhook secret; until it exists requests get 503."
+  description = "Name of the SSM SecureString with the webhook secret; without it the API says 503."
   type        = string
   default     = "/iac-ci/webhook_secret"
   nullable    = false
 
   validation {
     condition     = can(regex("^(/[A-Za-z0-9_.-]+)+$", var.webhook_secret_parameter))
-    error_message = "webhook_secret_parameter must be a parameter's full name, such as /iac-ci/webhook_secret."
+    error_message = "webhook_secret_parameter must be a name that starts with /, such as /a/secret."
   }
 }
 

@@ -41,10 +41,8 @@ from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, Stack
 from src.local.world import Handler, World
 from src.orchestrator.app import Orchestrator
 from src.orchestrator.perform import Ports
-from src.process_webhook.accept import Accept
-from src.process_webhook.app import ProcessWebhook, WebhookSecret
-from src.process_webhook.package import Package
-from src.process_webhook.sources import CodeSources
+from src.process_webhook.assemble import Policy, assemble
+from src.process_webhook.assemble import Ports as WebhookPorts
 from src.watchdog_check.app import WatchdogCheck
 
 _T = TypeVar("_T")
@@ -109,31 +107,25 @@ def one_by_one(work: Callable[[_T], None], items: Iterable[_T]) -> None:
 
 def handlers(adapters: Adapters, stack: Stack) -> Mapping[str, Handler]:
     """Build the apps of all functions but the worker, which has processes of its own."""
-    process_webhook = ProcessWebhook(
-        accept=Accept(
+    process_webhook = assemble(
+        WebhookPorts(
             runs=adapters.runs,
             internal=adapters.internal,
             packager=adapters.packager,
-            clock=adapters.clock,
-            done_bucket=stack.buckets["done"].name,
-        ),
-        package=Package(
-            runs=adapters.runs,
-            internal=adapters.internal,
+            code=adapters.code,
             secrets=adapters.secrets,
             comments=NoComments(),
             clock=adapters.clock,
-            sources=lambda job: CodeSources(
-                job, code_store=adapters.code, secrets=adapters.secrets, file_urls=True
-            ),
             each=one_by_one,
         ),
-        webhook_secret=WebhookSecret(
-            adapters.secrets, stack.webhook_secret_parameter, adapters.clock
+        Policy(
+            internal_bucket=stack.buckets["internal"].name,
+            done_bucket=stack.buckets["done"].name,
+            webhook_secret_parameter=stack.webhook_secret_parameter,
+            require_freshness=stack.require_freshness,
+            file_urls=True,
+            code_buckets=None,
         ),
-        require_freshness=stack.require_freshness,
-        file_urls=True,
-        code_buckets=None,
     )
     orchestrator = Orchestrator(
         Ports(

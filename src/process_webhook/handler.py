@@ -17,10 +17,8 @@ from src.common.aws.secrets import AwsSecretSource
 from src.common.clock import SystemClock
 from src.common.comments import NoComments
 from src.common.settings import ProcessWebhookSettings
-from src.process_webhook.accept import Accept
-from src.process_webhook.app import ProcessWebhook, WebhookSecret
-from src.process_webhook.package import Package
-from src.process_webhook.sources import CodeSources
+from src.process_webhook.app import ProcessWebhook
+from src.process_webhook.assemble import Policy, Ports, assemble
 
 UPLOADS_AT_ONCE: Final = 8
 
@@ -39,35 +37,30 @@ def app() -> ProcessWebhook:
     """Build the app from the environment, once per process."""
     log.set_up("process_webhook")
     settings = ProcessWebhookSettings.from_env(os.environ)
-    clients, clock = default_clients(), SystemClock()
-    runs = DynamoRunStore(
-        clients,
-        orders_table=settings.orders_table,
-        events_table=settings.order_events_table,
-    )
-    internal = S3ObjectStore(clients, bucket=settings.internal_bucket)
-    secrets = AwsSecretSource(clients)
-    code_store = S3CodeStore(clients)
-    return ProcessWebhook(
-        accept=Accept(
-            runs=runs,
-            internal=internal,
+    clients = default_clients()
+    buckets = settings.code_buckets
+    return assemble(
+        Ports(
+            runs=DynamoRunStore(
+                clients,
+                orders_table=settings.orders_table,
+                events_table=settings.order_events_table,
+            ),
+            internal=S3ObjectStore(clients, bucket=settings.internal_bucket),
             packager=LambdaPackager(clients, function=settings.process_webhook_function),
-            clock=clock,
-            done_bucket=settings.done_bucket,
-        ),
-        package=Package(
-            runs=runs,
-            internal=internal,
-            secrets=secrets,
+            code=S3CodeStore(clients),
+            secrets=AwsSecretSource(clients),
             comments=NoComments(),
-            clock=clock,
-            sources=lambda job: CodeSources(job, code_store=code_store, secrets=secrets),
+            clock=SystemClock(),
             each=at_once,
         ),
-        webhook_secret=WebhookSecret(secrets, settings.webhook_secret_parameter, clock),
-        require_freshness=settings.require_freshness,
-        code_buckets=(settings.code_buckets or "").split(","),
+        Policy(
+            internal_bucket=settings.internal_bucket,
+            done_bucket=settings.done_bucket,
+            webhook_secret_parameter=settings.webhook_secret_parameter,
+            require_freshness=settings.require_freshness,
+            code_buckets=buckets.split(",") if buckets else (),
+        ),
     )
 
 

@@ -29,6 +29,10 @@ _POLL_S: Final = 0.25
 _WAKE: Final = b"{}"
 
 
+Pair = tuple[OrderSpec, Order]
+Each = Callable[[Callable[[Pair], None], Iterable[Pair]], None]  # does the work on every pair
+
+
 class Code(Protocol):
     """The code sources of a job."""
 
@@ -49,9 +53,7 @@ class Package:
     comments: Comments
     clock: Clock
     sources: Callable[[Job], AbstractContextManager[Code]]
-    each: Callable[
-        [Callable[[tuple[OrderSpec, Order]], None], Iterable[tuple[OrderSpec, Order]]], None
-    ]
+    each: Each
 
     def __call__(self, run_id: str) -> tuple[Result, str | None] | None:
         """Package a run; None when there is nothing to do (any more).
@@ -112,7 +114,7 @@ class Package:
             comment = self._open_comment(run, job, packaging)
             rows = self.runs.add_orders([_row(run, job, order) for order in job.orders])
 
-            def upload(pair: tuple[OrderSpec, Order]) -> None:
+            def upload(pair: Pair) -> None:
                 order, row = pair
                 code = sources.code(order, packaging.commits)
                 env = {**job.plain_env(order), **secrets[order.num]}

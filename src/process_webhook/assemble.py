@@ -1,0 +1,78 @@
+"""Puts process_webhook together over its ports, for production and for local runs alike."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from src.common.ports import (
+    Clock,
+    CodeStore,
+    Comments,
+    ObjectStore,
+    Packager,
+    RunStore,
+    SecretSource,
+)
+from src.process_webhook.accept import Accept
+from src.process_webhook.app import ProcessWebhook, WebhookSecret
+from src.process_webhook.package import Each, Package
+from src.process_webhook.reserved import JobCode, JobSecrets
+from src.process_webhook.sources import CodeSources
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """All that process_webhook touches; `each` does the uploads, side by side or in turn."""
+
+    runs: RunStore
+    internal: ObjectStore
+    packager: Packager
+    code: CodeStore
+    secrets: SecretSource
+    comments: Comments
+    clock: Clock
+    each: Each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What this deployment admits; `code_buckets` beside the internal one, None for any."""
+
+    internal_bucket: str
+    done_bucket: str
+    webhook_secret_parameter: str | None
+    require_freshness: bool = False
+    file_urls: bool = False
+    code_buckets: Collection[str] | None = ()
+
+
+def assemble(ports: Ports, policy: Policy) -> ProcessWebhook:
+    """Return the app."""
+    job_secrets = JobSecrets(ports.secrets, policy.webhook_secret_parameter)
+    job_code = JobCode(ports.code, policy.internal_bucket)
+    buckets = policy.code_buckets
+    return ProcessWebhook(
+        accept=Accept(
+            runs=ports.runs,
+            internal=ports.internal,
+            packager=ports.packager,
+            clock=ports.clock,
+            done_bucket=policy.done_bucket,
+        ),
+        package=Package(
+            runs=ports.runs,
+            internal=ports.internal,
+            secrets=job_secrets,
+            comments=ports.comments,
+            clock=ports.clock,
+            sources=lambda job: CodeSources(
+                job, code_store=job_code, secrets=job_secrets, file_urls=policy.file_urls
+            ),
+            each=ports.each,
+        ),
+        webhook_secret=WebhookSecret(ports.secrets, policy.webhook_secret_parameter, ports.clock),
+        require_freshness=policy.require_freshness,
+        file_urls=policy.file_urls,
+        code_buckets=None if buckets is None else {policy.internal_bucket, *buckets},
+    )

@@ -1,0 +1,79 @@
+"""P4.2 of the specification: 01-ecr, the repository of the image. Sentence by sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.terraform.hcl import of_kind
+from tests.support.terraform.plan import UNKNOWN, Plan
+from tests.support.terraform.sentences import (
+    hold_provider_region,
+    hold_required_version,
+    hold_variable,
+)
+from tests.support.terraform.stages import ECR
+
+pytestmark = [pytest.mark.plan, pytest.mark.stage(ECR)]
+
+
+def test_ecr_requires_terraform_1_5(plan: Plan) -> None:
+    hold_required_version(plan)
+
+
+def test_ecr_aws_provider_has_variable_region(plan: Plan) -> None:
+    hold_provider_region(plan)
+
+
+def test_ecr_repository_is_iac_ci(plan: Plan) -> None:
+    plan.one("aws_ecr_repository").has(name="iac-ci")
+
+
+def test_ecr_image_scanning_on_push_is_enabled(plan: Plan) -> None:
+    plan.one("aws_ecr_repository").has(image_scanning_configuration__scan_on_push=True)
+
+
+def test_ecr_lifecycle_policy_keeps_the_last_10_images(plan: Plan) -> None:
+    lifecycle = plan.one("aws_ecr_lifecycle_policy")
+
+    lifecycle.has(repository="iac-ci")
+    rules = lifecycle.json("policy")["rules"]
+    plan.hold(1, len(rules), "rules of the lifecycle policy", at=lifecycle)
+    last_10 = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 10}
+    plan.hold(last_10, rules[0]["selection"], "what the policy selects", at=lifecycle)
+    plan.hold({"type": "expire"}, rules[0]["action"], "what the policy does", at=lifecycle)
+
+
+def test_ecr_image_tag_mutability_is_mutable(plan: Plan) -> None:
+    plan.one("aws_ecr_repository").has(image_tag_mutability="MUTABLE")
+
+
+def test_ecr_variable_aws_region_is_a_string(plan: Plan) -> None:
+    hold_variable(plan, "aws_region")
+
+
+@pytest.mark.parametrize(
+    ("output", "attribute"), [("ecr_repo_url", "repository_url"), ("ecr_repo_arn", "arn")]
+)
+def test_ecr_outputs_are_of_the_repository(plan: Plan, output: str, attribute: str) -> None:
+    plan.hold(UNKNOWN, plan.outputs[output], f"output {output}")
+    assert f"{plan.one('aws_ecr_repository').block}.{attribute}" in plan.output_refers(output)
+
+
+def test_ecr_has_no_backend_of_its_own(plan: Plan) -> None:
+    backends = [each.place for each in of_kind(plan.folder, "terraform") if "backend" in each.body]
+
+    plan.hold([], backends, "backends of 01-ecr: scripts/generate_backend.sh writes it")
+
+
+def test_ecr_plans_with_a_temporary_local_backend(plan: Plan) -> None:
+    plan.hold(True, "2 to add, 0 to change, 0 to destroy" in plan.text, "what terraform says")
+
+
+def test_ecr_has_exactly_these_resources(plan: Plan) -> None:
+    expected = {"aws_ecr_lifecycle_policy.image", "aws_ecr_repository.image"}
+
+    plan.hold(expected, {*plan.resources}, "resources of 01-ecr")
+
+
+def test_ecr_has_exactly_these_outputs(plan: Plan) -> None:
+    plan.hold({"ecr_repo_arn", "ecr_repo_url"}, {*plan.outputs}, "outputs of 01-ecr")

@@ -1,0 +1,134 @@
+"""pytest's side of the plans: options, the header, fixtures and what is skipped.
+
+The controlling process looks around on the machine once and hands what it found to the workers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.support.terraform.stages import INFRA, STAGES, case
+from tests.support.terraform.toolchain import MissingError, Toolchain
+
+if TYPE_CHECKING:  # other layers' runs do not wait for these
+    from tests.support.terraform.plan import Plan
+    from tests.support.terraform.planner import Planner
+
+_TOOLCHAIN: Final = pytest.StashKey[Toolchain | str]()
+_OTHER_LAYERS: Final = ("unit", "integration")
+_TIMEOUT_S: Final = 420  # a first init may download; every terraform call has its own limit
+
+MakePlan = Callable[..., "Plan"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("terraform", "plans of the stages in infra/")
+    group.addoption("--stage", choices=STAGES, help="plan tests of this stage only")
+    group.addoption("--terraform", metavar="PATH", help="the CLI (or TERRAFORM; default: on PATH)")
+    group.addoption("--provider", metavar="X.Y.Z", help="the AWS provider's version")
+    group.addoption("--infra", metavar="DIR", default=str(INFRA), help="where the stages lie")
+    group.addoption("--show-plan", action="store_true", help="print the plan of --stage first")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "stage(name): a plan test of that stage")
+    if hasattr(config, "workerinput"):
+        found = config.workerinput["terraform"]
+        config.stash[_TOOLCHAIN] = found[1] if found[0] else Toolchain.from_json(found[1])
+    elif config.option.markexpr not in _OTHER_LAYERS:
+        config.stash[_TOOLCHAIN] = _find(config)
+    if config.option.markexpr == "plan" and config.option.durations is None:
+        config.option.durations = 10
+
+
+def _find(config: pytest.Config) -> Toolchain | str:
+    option = config.option
+    try:
+        return Toolchain.find(option.terraform, option.provider, os.environ)
+    except MissingError as error:
+        return str(error)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    found = node.config.stash.get(_TOOLCHAIN, "not looked for")
+    missing = isinstance(found, str)
+    node.workerinput["terraform"] = (missing, found if missing else found.as_json())
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    found = config.stash.get(_TOOLCHAIN, None)
+    return f"terraform: {found}" if isinstance(found, str) else found and found.header
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    stage = config.option.stage
+    left_out = []
+    for item in items:
+        if item.get_closest_marker("plan"):
+            item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
+            of = item.get_closest_marker("stage")
+            if stage and of and of.args[0] != stage:
+                left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    config = session.config
+    found = config.stash.get(_TOOLCHAIN, None)
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if not config.option.show_plan or reporter is None or not isinstance(found, Toolchain):
+        return
+    from tests.support.terraform.planner import PlanFailedError
+
+    factory: Any = config._tmp_path_factory  # type: ignore[attr-defined]
+    planner = _planner(config, found, factory)
+    for stage in [config.option.stage] if config.option.stage else STAGES:
+        try:
+            reporter.write_line(planner.plan(case(stage)).text)
+        except (MissingError, PlanFailedError) as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def planner(request: pytest.FixtureRequest) -> Planner:
+    """What plans the stages; skips when this machine cannot."""
+    config = request.config
+    found = config.stash.get(_TOOLCHAIN, "not looked for")
+    if isinstance(found, str):
+        pytest.skip(found)
+    return _planner(config, found, request.getfixturevalue("tmp_path_factory"))
+
+
+def _planner(config: pytest.Config, found: Toolchain, factory: pytest.TempPathFactory) -> Planner:
+    from tests.support.terraform import store
+    from tests.support.terraform.planner import Planner
+
+    base = factory.getbasetemp()
+    run = base.parent if hasattr(config, "workerinput") else base  # one for all workers
+    cache = config.cache.mkdir("terraform") if config.cache else run / "cache"
+    store.prune(cache)
+    return Planner(found, cache, run / "terraform", Path(config.option.infra))
+
+
+@pytest.fixture(scope="session")
+def make_plan(planner: Planner) -> MakePlan:
+    """Plan a case of a stage: `make_plan("02-deploy", "everything")`."""
+    from tests.support.terraform.planner import PlanFailedError
+
+    def make(stage: str, name: str = "plain") -> Plan:
+        try:
+            return planner.plan(case(stage, name))
+        except MissingError as error:
+            pytest.skip(str(error))
+        except PlanFailedError as error:
+            pytest.fail(str(error), pytrace=False)
+
+    return make
