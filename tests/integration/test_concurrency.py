@@ -1,4 +1,4 @@
-"""Several orchestrators at once, in threads that really run side by side, with every event doubled."""
+"""Several orchestrators at once, in threads that really run side by side, every event doubled."""
 
 from __future__ import annotations
 
