@@ -20,7 +20,10 @@ def decode(body: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is no JSON object.
     """
-    item = json.loads(body)
+    try:
+        item = json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(item, dict):
         raise ValueError(  # noqa: TRY004 - of the text, not of an argument
             f"expected a JSON object, got {type(item).__name__}"

@@ -18,6 +18,7 @@ LAMBDA_TIMEOUT: Final = 540  # s: a worker Lambda lives 600, and its result must
 BUILD_TIMEOUT: Final = 10_800  # s: a presigned URL dies with the role session that signed it
 JOB_TIMEOUT: Final = 79_200  # s, 22 h
 MIN_JOB_TIMEOUT: Final = 3600  # s, of the automatic one
+PACKAGING: Final = 1200  # s, the deadline of packaging
 PRESIGN_EXPIRY: Final = 43_200  # s, 12 h
 PRESIGN_MARGIN: Final = 600  # s that a given expiry must exceed the longest timeout by
 ONE_STRING: Final = 131_071  # bytes: Linux starts no process with a longer argument or variable

@@ -133,15 +133,17 @@ class Job(_Strict):
 
     @cached_property
     def longest_path(self) -> int:
-        """Seconds: the timeouts along the longest path."""
-        return graph.longest_path(self.graph, {order.num: order.timeout for order in self.orders})
+        """Seconds: start windows and timeouts along the longest path."""
+        times = {order.num: order.start_window + order.timeout for order in self.orders}
+        return graph.longest_path(self.graph, times)
 
     @property
     def effective_job_timeout(self) -> int:
         """Seconds: the deadline of the whole run, given or worked out."""
         if self.job_timeout is not None:
             return self.job_timeout
-        return min(max(self.longest_path, form.MIN_JOB_TIMEOUT), form.JOB_TIMEOUT)
+        needed = form.PACKAGING + self.longest_path
+        return min(max(needed, form.MIN_JOB_TIMEOUT), form.JOB_TIMEOUT)
 
     def plain_env(self, order: OrderSpec) -> dict[str, str]:
         """Return the order's plain environment: the job's, overridden by its own."""

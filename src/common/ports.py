@@ -11,17 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from src.common.records import (
-    Change,
-    Dispatch,
-    Event,
-    Idempotency,
-    Lock,
-    Order,
-    Packaging,
-    Run,
-    WatchdogInput,
-)
+from src.common.messages import Dispatch, WatchdogInput
+from src.common.records import Change, Event, Idempotency, Lock, Order, Packaging, Run
 
 
 class Clock(Protocol):
@@ -91,12 +82,20 @@ class LockStore(Protocol):
         """
 
     def take(
-        self, run_id: str, owner: str, now: int, lease: int, marks: frozenset[str] = frozenset()
+        self,
+        run_id: str,
+        owner: str,
+        now: int,
+        lease: int,
+        *,
+        marks: frozenset[str] = frozenset(),
+        settled: frozenset[str] = frozenset(),
     ) -> Lock:
         """Take the lock until `lease` if it is free, run out by `now`, or `owner`'s already.
 
         With `marks` it is marked in the same update, so that an event that finds it free needs but
-        one. Changes nothing when it raises.
+        one. A holder that takes it again may give `settled` instead: marks that leave `pending`
+        although one came since, as no event can do more for them. Changes nothing when it raises.
 
         Raises:
             LockHeld: with the holder's record, or the completed lock's: that one nobody takes.

@@ -7,58 +7,12 @@ unless a name says otherwise; `ttl` is epoch seconds, as DynamoDB wants it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Self
 
-from src.common.codec import decode
+from src.common.plain import VERSION, Record
 from src.common.status import ACTIVE, JobStatus, OrderStatus
-
-VERSION: Final = 1  # of rows and payloads; a reader refuses what is newer than itself
-
-
-class _Record:
-    """Plain-dict form of a frozen dataclass: absent means None, tuples are lists."""
-
-    __slots__ = ()
-
-    def to_item(self) -> dict[str, Any]:
-        item: dict[str, Any] = {}
-        for spec in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, spec.name)
-            if value is not None:
-                item[spec.name] = _plain(value)
-        return item
-
-    @classmethod
-    def from_item(cls, item: Mapping[str, Any]) -> Self:
-        names = _field_names(cls)
-        return cls(**{name: item[name] for name in names if name in item})
-
-
-_NAMES: dict[type, tuple[str, ...]] = {}
-
-
-def _field_names(cls: type) -> tuple[str, ...]:
-    if cls not in _NAMES:
-        _NAMES[cls] = tuple(spec.name for spec in dataclasses.fields(cls))
-    return _NAMES[cls]
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case bool() | int():
-            return value
-        case str():
-            return str(value)
-        case tuple() | list():
-            return [_plain(entry) for entry in value]
-        case Mapping():
-            return {str(key): _plain(entry) for key, entry in value.items()}
-        case _:
-            return value
 
 
 def _empty_counts() -> Mapping[str, int]:
@@ -66,7 +20,7 @@ def _empty_counts() -> Mapping[str, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run(_Record):
+class Run(Record):
     """The run item (`pk` = `<run_id>`): ids, deadlines and counters, never a list of its orders.
 
     Written once by accepting, from then on only by the holder of the run's lock: every such write
@@ -129,7 +83,7 @@ class Run(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order(_Record):
+class Order(Record):
     """An order's row (`pk` = `<run_id>:<num>`): put by packaging, then the orchestrator's."""
 
     run_id: str
@@ -163,7 +117,7 @@ class Order(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Packaging(_Record):
+class Packaging(Record):
     """The row of packaging (`pk` = `<run_id>:0000`): put once, so that two packagers agree.
 
     `commits` pins each `<repository> <ref>` to one commit; `identity` opens `0000/vcs.age`.
@@ -177,7 +131,7 @@ class Packaging(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Idempotency(_Record):
+class Idempotency(Record):
     """Remembers an accepted request until `expires_at` (events table, `pk` = `idem:<digest>`).
 
     The digest is of the `run_id` where the request carries one (so that another job under it is
@@ -193,7 +147,7 @@ class Idempotency(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event(_Record):
+class Event(Record):
     """One line of a run's story (`pk` = trace_id, `sk` = `<order_name>:<epoch>:<event>`)."""
 
     trace_id: str
@@ -212,7 +166,7 @@ class Event(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lock(_Record):
+class Lock(Record):
     """The lock of a run (`pk` = `lock:<run_id>`), with the marks of events that wait."""
 
     run_id: str
@@ -231,98 +185,6 @@ class Lock(_Record):
     def held(self, now: int) -> bool:
         """Return whether somebody's lease is running at `now`."""
         return self.owner is not None and now < self.lease
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim(_Record):
-    """`claim.json`: who may start, or has ended, an order. Created once, never changed.
-
-    `by` is `worker`, `watchdog` or `orchestrator`; `end_by` is when a worker's commands must have
-    ended. One that ends the order from outside says how (`status`, `reason`), so that anybody can
-    finish what it began if it dies before it wrote the result.
-    """
-
-    by: str
-    nonce: str
-    claimed_at: int
-    end_by: int
-    request_id: str | None = None
-    status: OrderStatus | None = None
-    reason: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.status is not None:
-            object.__setattr__(self, "status", OrderStatus(self.status))
-
-
-def read_claim(body: bytes, end_by: int) -> Claim:
-    """Return the claim in `body`; an unreadable one is a worker's that must end by `end_by`."""
-    try:
-        return Claim.from_item(decode(body))
-    except (ValueError, TypeError):
-        return Claim(by="worker", nonce="", claimed_at=end_by, end_by=end_by)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result(_Record):
-    """`result.json` of an order, or of packaging. Created once: the first writer wins."""
-
-    status: OrderStatus
-    exit_code: int | None = None
-    log: str = ""
-    log_truncated: bool = False
-    started_at: int | None = None
-    finished_at: int | None = None
-    reason: str | None = None  # why it ended without its commands saying so
-    problems: tuple[Mapping[str, str], ...] = ()  # of packaging: {"path", "message"} each
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "status", OrderStatus(self.status))
-        object.__setattr__(self, "problems", tuple(self.problems))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dispatch(_Record):
-    """What a worker is handed: the Lambda's event, or the build's `IAC_CI_PAYLOAD`.
-
-    Holds the identity of this one order's bundle and no other secret. `start_by` and `end_by` are
-    absolute; the commands' own deadline is the claim's time plus `timeout`, at most `end_by`.
-    """
-
-    run_id: str
-    trace_id: str
-    num: str
-    name: str
-    token: str
-    identity: str
-    bundle_key: str
-    stop_key: str
-    claim_url: str
-    claim_read_url: str  # who won the claim: the answer to a 412
-    result_url: str
-    start_by: int
-    end_by: int
-    timeout: int
-    version: int = VERSION
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchdogInput(_Record):
-    """Input of a watchdog execution, made from the row alone so that repeating it changes nothing.
-
-    For an order, `start_by` and `end_by` are the row's and `due_at` is the earliest time at which
-    its commands can be overdue. For the run itself (`num` `0000`), `start_by` and `end_by` are the
-    deadlines of packaging and of the job.
-    """
-
-    run_id: str
-    num: str
-    start_by: int
-    end_by: int
-    due_at: int
-    done: bool = False
-    poked_at: int | None = None
-    version: int = VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 
 from src.common.errors import Permanent
-from src.common.records import Dispatch, WatchdogInput
+from src.common.messages import Dispatch, WatchdogInput
 
 
 class MemoryPackager:

@@ -25,7 +25,14 @@ class MemoryLockStore:
             return self._put(replace(lock, wake=lock.wake + 1, pending=lock.pending | marks))
 
     def take(
-        self, run_id: str, owner: str, now: int, lease: int, marks: frozenset[str] = frozenset()
+        self,
+        run_id: str,
+        owner: str,
+        now: int,
+        lease: int,
+        *,
+        marks: frozenset[str] = frozenset(),
+        settled: frozenset[str] = frozenset(),
     ) -> Lock:
         """Take the lock until `lease`, marking it; LockHeld carries the record in force."""
         with self._atomic:
@@ -34,7 +41,8 @@ class MemoryLockStore:
                 raise NoLock(f"taking the lock of {run_id}: it was never marked")
             if lock.completed or (lock.held(now) and lock.owner != owner):
                 raise LockHeld(lock)
-            wake, pending = lock.wake + bool(marks), lock.pending | marks
+            wake = lock.wake + bool(marks)
+            pending = lock.pending | marks if marks else lock.pending - settled
             return self._put(replace(lock, owner=owner, lease=lease, wake=wake, pending=pending))
 
     def renew(self, run_id: str, owner: str, lease: int) -> None:

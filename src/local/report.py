@@ -9,7 +9,8 @@ from typing import Any
 from src.common import keys
 from src.common.codec import decode
 from src.common.errors import Problem
-from src.common.records import Event, Result
+from src.common.messages import Result
+from src.common.records import Event
 from src.common.status import JobStatus, OrderStatus
 from src.local.platform import Adapters
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 from urllib.parse import quote_plus
 
 from src.common.keys import PACKAGE_RUN
+from src.common.messages import Dispatch, WatchdogInput
 from src.common.ports import Clock
-from src.common.records import Dispatch, WatchdogInput
 from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER, Stack
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from src.common.records import Change, Claim, Order, Result, Run
+from src.common.messages import Claim, Result
+from src.common.records import Change, Order, Run
+from src.common.status import TERMINAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,16 @@ class View:
     def having(self, **news: Any) -> Self:
         """Return the view with some of it replaced."""
         return replace(self, **news)
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """The marks of orders whose end is written and acknowledged."""
+        return frozenset(
+            num
+            for num in self.marks & self.orders.keys()
+            if self.orders[num].status in TERMINAL
+            and (num in self.acknowledged or self.orders[num].dispatched_at is None)
+        )
 
     def next_round(self, marks: frozenset[str]) -> Self:
         """Return what still holds in the next round under the same lease.

@@ -59,6 +59,9 @@ class Orchestrator:
             if run is None:
                 log.warning("dropping callbacks of unknown run %s: %s", run_id, sorted(marks))
                 return
+            if run.finished_at is not None:  # its lock has expired before it
+                self._ports.internal.put(keys.finished_key(run_id), EMPTY)
+                return
             self._ports.locks.mark(run, marks)
             lock = lease.acquire(marks, remaining)
         if lock is None:
@@ -79,18 +82,29 @@ class Orchestrator:
 
     def _read(self, lease: Lease, lock: Lock) -> View | None:
         """Read the run and the rows that the marks point at, under the lock."""
-        nums = [mark for mark in lock.pending if keys.is_order_num(mark)]
+        marks = lock.pending | self._poked(lock)
+        nums = [mark for mark in marks if keys.is_order_num(mark)]
         run, orders = self._ports.runs.run_and_orders(lock.run_id, nums)
         if run is None:
             return None
         return View(
             run=run,
-            marks=lock.pending,
+            marks=marks,
             owner=lease.owner,
             now=self._ports.clock.now_ms(),
             orders=orders,
             looked=frozenset(orders),
         )
+
+    def _poked(self, lock: Lock) -> frozenset[str]:
+        """Return the order whose watchdog poked last: it may be acknowledged in S3 alone."""
+        body = (
+            self._ports.internal.get(keys.poke_key(lock.run_id))
+            if keys.POKE in lock.pending
+            else None
+        )
+        num = str(decode(body).get("num", "")) if body is not None else ""
+        return frozenset({num}) if keys.is_order_num(num) else frozenset()
 
     def _hold(self, lease: Lease, lock: Lock, view: View) -> None:
         """Go round until no mark is left, then free the lock."""
@@ -111,7 +125,8 @@ class Orchestrator:
                 raise performer.errors[0]
             if lease.release(lock, lock.pending):
                 return
-            lock = lease.take()
+            # Else a steady stream of results would keep every waiting event from ending.
+            lock = lease.take(settled=view.settled)
             view = view.next_round(lock.pending)
 
     def _round(self, performer: Performer, lease: Lease, view: View) -> View:

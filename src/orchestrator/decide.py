@@ -12,8 +12,11 @@ derived from what is stored.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from src.common import keys
-from src.common.records import Claim
+from src.common.messages import Claim
 from src.common.status import ACTIVE, TERMINAL, JobStatus, OrderStatus
 from src.orchestrator.actions import (
     Acknowledge,
@@ -28,6 +31,8 @@ from src.orchestrator.actions import (
 )
 from src.orchestrator.step import CLOSED, closing, step
 
+RESULTS_AT_ONCE: Final = 50
+
 
 def decide(view: View) -> tuple[Action, ...]:
     """Return what to do next, empty when the round is complete."""
@@ -36,8 +41,9 @@ def decide(view: View) -> tuple[Action, ...]:
         return (StartRunWatchdog(run),)
     if missing := _rows_of_interest(view) - view.looked:
         return (Load(frozenset(missing)),)
-    if unread := _results_of_interest(view) - view.results.keys():
-        return (LookUp(frozenset(unread)),)
+    if unread := sorted(_results_of_interest(view) - view.results.keys()):
+        # In slices, since the lease is looked after between two actions.
+        return tuple(LookUp(frozenset(batch)) for batch in _batches(unread, RESULTS_AT_ONCE))
     if run.finished_at is not None:
         return _acknowledge(view)
     if endings := _endings(view):
@@ -66,7 +72,14 @@ def _results_of_interest(view: View) -> set[str]:
         nums |= {num for num, order in view.orders.items() if order.status in ACTIVE}
     if view.run.packaged_at is None and (view.marks & {keys.PACKAGING, keys.POKE}):
         nums.add(keys.PACKAGING)
+    if keys.POKE in view.marks and view.run.closing is None:
+        nums.add(keys.CANCEL)  # its event may be lost; it lies where a result would
     return nums
+
+
+def _batches(nums: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(nums), size):
+        yield nums[start : start + size]
 
 
 def _endings(view: View) -> tuple[Action, ...]:

@@ -106,10 +106,10 @@ class Draft:
             end_by=min(start_by + order.timeout * 1000, self.run.end_by),
         )
 
-    def drop_missing(self, count: int) -> None:
-        """Count queued orders that packaging never wrote as skipped."""
-        self.counts[OrderStatus.QUEUED] -= count
-        self.counts[OrderStatus.SKIPPED] += count
+    def drop_missing(self, event: OrderEvent) -> None:
+        """Let `event` happen to queued orders that packaging never wrote: they only count."""
+        count = self.counts.pop(OrderStatus.QUEUED, 0)
+        self.counts[advance(OrderStatus.QUEUED, event)] += count
 
     def tell(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 from src.common import keys
 from src.common.codec import encode
 from src.common.records import Order, Run
-from src.common.status import OrderStatus
+from src.common.status import TERMINAL, JobStatus, OrderStatus
 from src.orchestrator.perform import Ports
 
 
@@ -34,13 +34,15 @@ def done_summary(run: Run, names: Mapping[str, str], orders: Mapping[str, Order]
         "created_at": run.created_at,
         "finished_at": run.finished_at,
         "counts": dict(run.counts),
-        "orders": {name: _order_summary(num, orders.get(num)) for num, name in names.items()},
+        "orders": {name: _order_summary(run, num, orders.get(num)) for num, name in names.items()},
     }
 
 
-def _order_summary(num: str, order: Order | None) -> dict[str, Any]:
-    if order is None:  # packaging ended before it wrote this order's row
-        return {"num": num, "status": OrderStatus.SKIPPED, "reason": "never packaged"}
+def _order_summary(run: Run, num: str, order: Order | None) -> dict[str, Any]:
+    if order is None or order.status not in TERMINAL:  # not packaged when the run closed
+        cancelled = run.closing is JobStatus.CANCELLED
+        status = OrderStatus.CANCELLED if cancelled else OrderStatus.SKIPPED
+        return {"num": num, "status": status, "reason": "never packaged"}
     return {
         "num": num,
         "status": order.status,

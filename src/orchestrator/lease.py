@@ -59,7 +59,9 @@ class Lease:
             lock = seen
         return lock
 
-    def take(self, marks: frozenset[str] = frozenset()) -> Lock:
+    def take(
+        self, marks: frozenset[str] = frozenset(), settled: frozenset[str] = frozenset()
+    ) -> Lock:
         """Take the lock, or take it again for the marks that came since.
 
         Raises:
@@ -67,7 +69,9 @@ class Lease:
             NoLock: the run has no lock.
         """
         now = self._clock.now_ms()
-        lock = self._locks.take(self._run_id, self.owner, now, now + LEASE_MS, marks)
+        lock = self._locks.take(
+            self._run_id, self.owner, now, now + LEASE_MS, marks=marks, settled=settled
+        )
         self._until = now + LEASE_MS
         return lock
 

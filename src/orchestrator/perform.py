@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from src.common import keys
-from src.common.codec import decode, encode
+from src.common.codec import encode
 from src.common.errors import Permanent
+from src.common.messages import Claim, Dispatch, Result, WatchdogInput, read_claim, read_result
 from src.common.ports import (
     Builds,
     Clock,
@@ -19,8 +20,7 @@ from src.common.ports import (
     Watchdogs,
     Workers,
 )
-from src.common.records import Claim, Dispatch, Event, Order, Result, Run, WatchdogInput, read_claim
-from src.common.status import ENDING_EVENT, OrderStatus
+from src.common.records import Event, Order, Run
 from src.orchestrator.actions import (
     Acknowledge,
     Action,
@@ -101,17 +101,7 @@ class Performer:
 
     def _result(self, run_id: str, num: str) -> Result | None:
         body = self.ports.internal.get(keys.result_key(run_id, num))
-        if body is None:
-            return None
-        try:
-            result = Result.from_item(decode(body))
-        except (ValueError, TypeError) as error:
-            return _unreadable(f"the result of {run_id}:{num} is unreadable: {error}")
-        if result.status not in ENDING_EVENT:
-            return _unreadable(
-                f"the result of {run_id}:{num} says {result.status}, which ends nothing"
-            )
-        return result
+        return None if body is None else read_result(body, f"the result of {run_id}:{num}")
 
     def _hand_over(self, order: Order, view: View) -> View:
         """Start the watchdog, then the worker; both may be repeated. Only this order suffers."""
@@ -206,7 +196,3 @@ def watchdog_input(order: Order) -> WatchdogInput:
         end_by=order.end_by,
         due_at=min(order.dispatched_at + order.timeout * 1000, order.end_by),
     )
-
-
-def _unreadable(reason: str) -> Result:
-    return Result(status=OrderStatus.FAILED, reason=reason)

@@ -6,10 +6,12 @@ start, as far as one transaction holds; what does not fit goes on in the next st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from src.common import keys
-from src.common.records import Order, Result
+from src.common.messages import Result
+from src.common.records import Order
 from src.common.status import ACTIVE, JobStatus, OrderEvent, OrderStatus
 from src.orchestrator.actions import View
 from src.orchestrator.draft import Draft
@@ -28,7 +30,7 @@ def closing(view: View) -> tuple[JobStatus, str] | None:
     """Return why nothing may start any more, when that is so and not yet written."""
     if view.run.closing is not None or view.run.finished_at is not None:
         return None
-    if keys.CANCEL in view.marks:
+    if keys.CANCEL in view.marks or view.results.get(keys.CANCEL) is not None:
         return JobStatus.CANCELLED, "cancelled"
     packaging = view.results.get(keys.PACKAGING)
     if packaging is not None and packaging.status is not OrderStatus.SUCCEEDED:
@@ -104,7 +106,7 @@ def _sweep(view: View, draft: Draft) -> None:
             draft.move(order, event, reason=draft.run.reason)
     rows = [order for num in view.looked if (order := draft.order(num)) is not None]
     if not any(order.status is OrderStatus.QUEUED for order in rows):
-        draft.drop_missing(draft.counts[OrderStatus.QUEUED])
+        draft.drop_missing(event)
 
 
 def _tell_dependents(draft: Draft) -> None:
@@ -147,22 +149,27 @@ def _told(draft: Draft, num: str, offset: int) -> bool:
 
 def _claim_ready(view: View, draft: Draft) -> None:
     """Claim what may start, lowest number first, as far as `max_parallel` and the step allow."""
-    if draft.run.packaged_at is None or view.deferred:
+    if draft.run.packaged_at is None:
         return
-    active = sum(draft.counts[status] for status in ACTIVE)
-    slots = MAX_CLAIMS - len(draft.dispatching)
+    # Where the platform throttles, no more is handed over in this round; the other target goes on.
+    throttled = {view.orders[num].use_lambda for num in view.deferred}
+    slots = MAX_CLAIMS - len(set(draft.dispatching) - view.deferred)
     if draft.run.max_parallel is not None:
+        active = sum(draft.counts[status] for status in ACTIVE)
         slots = min(slots, draft.run.max_parallel - active)
-    for num in _lowest(draft.ready, min(slots, draft.room)):
+    for num in _numbers(draft.ready):
+        if slots <= 0 or not draft.room:
+            return
         order = draft.order(num)
-        if order is not None:
+        if order is None or order.use_lambda not in throttled:
+            slots -= 1  # for one that has yet to be read, too
+        if order is not None and order.use_lambda not in throttled:
             draft.claim(order)
 
 
-def _lowest(bitmap: int, count: int) -> list[str]:
-    nums: list[str] = []
-    while bitmap and len(nums) < count:
+def _numbers(bitmap: int) -> Iterator[str]:
+    """Yield the order numbers in a bitmap, lowest first."""
+    while bitmap:
         bit = bitmap & -bitmap
-        nums.append(keys.order_num(bit.bit_length() - 1))
+        yield keys.order_num(bit.bit_length() - 1)
         bitmap ^= bit
-    return nums

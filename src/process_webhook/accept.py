@@ -13,13 +13,14 @@ from src.common import jsontext, keys
 from src.common.codec import encode
 from src.common.errors import RunConflict, Unauthenticated
 from src.common.job import Job
+from src.common.job_fields import PACKAGING
 from src.common.ports import Clock, ObjectStore, Packager, RunStore
 from src.common.records import Idempotency, Run
 from src.common.status import OrderStatus
 from src.process_webhook.request import Request
 
-PACKAGE_WITHIN_S: Final = 20 * 60
 FRESH_S: Final = 15 * 60
+AHEAD_S: Final = 2 * 60  # of clocks that disagree
 REPEATS_S: Final = 10 * 60  # how long an equal body without run_id is a redelivery, not a new run
 REMEMBER_S: Final = 90 * 24 * 3600
 KEEP_ROWS_S: Final = 24 * 3600  # past the run's deadline
@@ -58,8 +59,8 @@ class Accept:
             job_digest=run.digest,
             run_id=run.run_id,
             trace_id=run.trace_id,
-            expires_at=now + 1000 * (REMEMBER_S if request.run_id else REPEATS_S),
-            ttl=now // 1000 + (REMEMBER_S if request.run_id else REPEATS_S),
+            expires_at=remembered_until(request, now // 1000) * 1000,
+            ttl=remembered_until(request, now // 1000),
         )
         # Named by its content, so it may lie there before anybody knows whether the job is
         # accepted.
@@ -103,11 +104,22 @@ def remembered_as(request: Request) -> str:
     return request.idempotency_digest
 
 
+def remembered_until(request: Request, now_s: int) -> int:
+    """Return until when (epoch seconds) the same request starts nothing.
+
+    A request that says when it was issued is remembered for as long as it is fresh: until it is too
+    old to be replayed.
+    """
+    if request.run_id is not None:
+        return now_s + REMEMBER_S
+    return max(now_s + REPEATS_S, (request.issued_at or 0) + FRESH_S + 1)
+
+
 def check_fresh(request: Request, now_s: int, *, strict: bool) -> None:
     """Refuse old requests.
 
     Raises:
-        Unauthenticated: `issued_at` is more than 15 minutes away from now, or the strict setting
+        Unauthenticated: `issued_at` is more than 15 minutes old, or the strict setting
         finds
             neither `run_id` nor `issued_at`.
     """
@@ -116,9 +128,10 @@ def check_fresh(request: Request, now_s: int, *, strict: bool) -> None:
             raise Unauthenticated(
                 "issued_at: neither run_id nor issued_at is given; one is required"
             )
-    elif abs(now_s - request.issued_at) > FRESH_S:
+    elif not -AHEAD_S <= now_s - request.issued_at <= FRESH_S:
         age = now_s - request.issued_at
-        raise Unauthenticated(f"issued_at: {request.issued_at} is {age} s old, over {FRESH_S} s")
+        allowed = f"{FRESH_S} s, or {AHEAD_S} s ahead"
+        raise Unauthenticated(f"issued_at: {request.issued_at} is {age} s old, over {allowed}")
 
 
 def done_endpt(bucket: str, run_id: str) -> str:
@@ -143,7 +156,7 @@ def new_run(request: Request, job: Job, now: int, done_bucket: str) -> Run:
         username=job.username,
         digest=request.job_digest,
         created_at=now,
-        package_by=now + PACKAGE_WITHIN_S * 1000,
+        package_by=now + PACKAGING * 1000,
         end_by=end_by,
         ttl=end_by // 1000 + KEEP_ROWS_S,
         total=len(job.orders),

@@ -43,6 +43,9 @@ _STATUS: Final[dict[type[IacCiError], int]] = {
 }
 
 
+_OURS: Final = {500: "internal error", 503: "not available at the moment; try again"}
+
+
 @dataclass
 class WebhookSecret:
     """The webhook secret's parameter, read once every few minutes."""
@@ -104,7 +107,7 @@ class ProcessWebhook:
             case Http():
                 return _http(*self._answer_http(trigger))
             case Direct(body):
-                status, answer = self._answer(body, direct=True)
+                status, answer = self._answer_direct(body)
                 return {"statusCode": status, "body": answer}
             case Sns(messages):
                 return [self._answer_message(message) for message in messages]
@@ -126,6 +129,12 @@ class ProcessWebhook:
         except IacCiError as error:
             return _refusal(error)
         return self._answer(body, signed=not trigger.iam)
+
+    def _answer_direct(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        size = len(json.dumps(body, ensure_ascii=False).encode())
+        if size > MAX_BODY:
+            return _refusal(BodyTooLarge(f"body: {size} bytes, over {MAX_BODY}"))
+        return self._answer(body, direct=True)
 
     def _answer_message(self, message: str) -> dict[str, Any]:
         try:
@@ -179,12 +188,16 @@ def _refusal(error: IacCiError) -> tuple[int, dict[str, Any]]:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
     if status >= 500:
         log.error("answering %d: %s", status, error)
+    if isinstance(error, NotConfigured):
+        return status, {"error": str(error), "details": [{"path": "", "message": str(error)}]}
     if isinstance(error, JobRefused):
         return status, {
             "error": "job refused",
             "details": [problem.as_dict() for problem in error.problems],
         }
-    return status, {"error": str(error), "details": [{"path": "", "message": str(error)}]}
+    # What a service said names accounts, roles and buckets: that is for the log.
+    message = _OURS.get(status) or str(error)
+    return status, {"error": message, "details": [{"path": "", "message": message}]}
 
 
 def _http(status: int, answer: Mapping[str, Any]) -> dict[str, Any]:

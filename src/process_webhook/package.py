@@ -17,8 +17,9 @@ from src.common import bundle, keys
 from src.common.codec import decode, encode
 from src.common.errors import PackagingError, Permanent, Problem, Transient
 from src.common.job import GitCode, Job, OrderSpec, parse_job
+from src.common.messages import Result
 from src.common.ports import Clock, Comments, ObjectStore, RunStore, SecretSource
-from src.common.records import Order, Packaging, Result, Run
+from src.common.records import Order, Packaging, Run
 from src.common.status import OrderStatus
 from src.process_webhook.secrets import credential, resolve
 
@@ -78,6 +79,8 @@ class Package:
             result = Result(status=OrderStatus.SUCCEEDED)
         except PackagingError as error:
             result = _refused(error)
+        except Permanent as error:  # trying again cannot help, so the run is told why at once
+            result = Result(status=OrderStatus.FAILED, reason=str(error)[:1000])
         self._wait_until_seen(run)
         result = Result(
             status=result.status,
@@ -135,7 +138,7 @@ class Package:
     def _job(self, run: Run) -> Job:
         body = self.internal.get(keys.request_key(run.digest))
         if body is None:
-            raise Permanent(f"packaging {run.run_id}: its request {run.digest} is gone")
+            raise Permanent(f"its request {run.digest} is gone")
         # It was checked when it was accepted, by the rules in force then.
         return parse_job(decode(body), file_urls=True, code_buckets=None)
 

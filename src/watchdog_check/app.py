@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from src.common import keys
 from src.common.codec import encode
+from src.common.messages import Claim, Result, WatchdogInput, read_claim
 from src.common.ports import Clock, ObjectStore
-from src.common.records import Claim, Result, WatchdogInput, read_claim
 from src.common.status import OrderStatus
 from src.watchdog_check.decide import EndOrder, Turn, may_be_overdue, overdue, run_turn
 
 log = logging.getLogger(__name__)
-
-_EMPTY: Final = b"{}"
 
 
 class WatchdogCheck:
@@ -41,7 +39,7 @@ class WatchdogCheck:
         now = self._clock.now_ms()
         turn = self._turn(task, now)
         if turn is Turn.POKE:
-            self._internal.put(keys.poke_key(task.run_id), _EMPTY)
+            self._internal.put(keys.poke_key(task.run_id), encode({"num": task.num}))
         poked_at = now if turn is Turn.POKE or task.poked_at is None else task.poked_at
         return {"done": turn is Turn.FINISHED, "poked_at": poked_at}
 
@@ -54,7 +52,8 @@ class WatchdogCheck:
         if self._exists(keys.ack_key(task.run_id, task.num)):
             return Turn.FINISHED
         if self._exists(keys.result_key(task.run_id, task.num)):
-            return Turn.POKE  # its event may be lost, or its effect not yet written
+            # Its event may be lost, or its effect not yet written, unless the run is over.
+            return Turn.FINISHED if self._finished(task) else Turn.POKE
         if not may_be_overdue(task, now):
             return Turn.WAIT
         match overdue(task, self._claim(task), now):
@@ -67,7 +66,7 @@ class WatchdogCheck:
                 assert_never(other)
 
     def _run(self, task: WatchdogInput, now: int) -> Turn:
-        if self._exists(keys.finished_key(task.run_id)):
+        if self._finished(task):
             return Turn.FINISHED
         if now >= task.start_by:
             reason = "packaging did not end by its deadline"
@@ -97,6 +96,9 @@ class WatchdogCheck:
     def _claim(self, task: WatchdogInput) -> Claim | None:
         body = self._internal.get(keys.claim_key(task.run_id, task.num))
         return None if body is None else read_claim(body, task.end_by)
+
+    def _finished(self, task: WatchdogInput) -> bool:
+        return self._exists(keys.finished_key(task.run_id))
 
     def _exists(self, key: str) -> bool:
         return self._internal.get(key) is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from src.common.records import Claim, WatchdogInput
+from src.common.messages import Claim, WatchdogInput
 from src.common.status import OrderStatus
 
 GRACE_MS: Final = 30_000  # past a deadline: what a worker reports at its deadline still arrives

@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol
 
 from src.common import codec
 from src.common.errors import Permanent, Transient
+from src.common.messages import Claim, Dispatch, Result
 from src.common.ports import Clock, Uploads
-from src.common.records import Claim, Dispatch, Result
 from src.common.status import OrderStatus
 from src.worker import decide
 from src.worker.decide import Outcome

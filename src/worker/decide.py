@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from src.common.errors import IacCiError, Permanent
-from src.common.records import VERSION, Claim, Dispatch, Result
+from src.common.messages import Claim, Dispatch, Result
+from src.common.plain import VERSION
 from src.common.status import OrderStatus
 
 RESERVE_MS: Final = 20_000  # of the Lambda's own time: ending processes and sending the result

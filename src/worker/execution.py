@@ -16,8 +16,8 @@ from typing import Final, Protocol
 
 from src.common import bundle
 from src.common.errors import Permanent, ServiceError
+from src.common.messages import Dispatch
 from src.common.ports import Clock
-from src.common.records import Dispatch
 from src.common.status import OrderStatus
 from src.worker import decide
 from src.worker.decide import Deadline, Stop

@@ -11,7 +11,7 @@ import pytest
 from src.common.aws.functions import StepFunctionsWatchdogs
 from src.common.aws.objects import S3ObjectStore
 from src.common.keys import PAYLOAD_VARIABLE, ack_key, execution_name, result_key
-from src.common.records import WatchdogInput
+from src.common.messages import WatchdogInput
 from src.local.deliveries import LAMBDA_RETRIES
 from src.local.moto_world import MotoWorld
 from src.local.pump import Delivery, Origin

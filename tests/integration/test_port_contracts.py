@@ -18,16 +18,8 @@ import pytest
 
 from src.common.errors import Conflict, LeaseLost, LockHeld, NoLock, Permanent
 from src.common.keys import result_key
-from src.common.records import (
-    Change,
-    Dispatch,
-    Event,
-    Idempotency,
-    Order,
-    Packaging,
-    Run,
-    WatchdogInput,
-)
+from src.common.messages import Dispatch, WatchdogInput
+from src.common.records import Change, Event, Idempotency, Order, Packaging, Run
 from src.common.status import JobStatus, OrderStatus
 from src.local.moto_world import MotoWorld
 from tests.support.build import NOW, a_run, an_order
@@ -442,7 +434,7 @@ def test_a_mark_makes_the_lock_and_the_next_adds_to_it(world: PortWorld, run: Ru
 
 def test_a_lock_that_was_never_marked_cannot_be_taken(world: PortWorld, run: Run) -> None:
     with pytest.raises(NoLock, match=run.run_id):
-        world.locks.take(run.run_id, "me", NOW, NOW + 1, frozenset({"0001"}))
+        world.locks.take(run.run_id, "me", NOW, NOW + 1, marks=frozenset({"0001"}))
 
     assert world.locks.get(run.run_id) is None
 
@@ -552,7 +544,7 @@ def test_a_completed_lock_forgets_its_marks_and_stays_completed(world: PortWorld
     marked = world.locks.mark(run, frozenset({"poke"}))
     assert marked.completed
     with pytest.raises(LockHeld) as caught:
-        world.locks.take(run.run_id, "late", NOW, NOW + 45_000, frozenset({"0001"}))
+        world.locks.take(run.run_id, "late", NOW, NOW + 45_000, marks=frozenset({"0001"}))
     assert caught.value.lock == marked
     assert world.locks.get(run.run_id) == marked
 
@@ -560,13 +552,25 @@ def test_a_completed_lock_forgets_its_marks_and_stays_completed(world: PortWorld
 def test_taking_may_mark_in_the_same_update(world: PortWorld, run: Run) -> None:
     world.locks.mark(run, frozenset({"0001"}))
 
-    lock = world.locks.take(run.run_id, "me", NOW, NOW + 45_000, frozenset({"0002"}))
+    lock = world.locks.take(run.run_id, "me", NOW, NOW + 45_000, marks=frozenset({"0002"}))
 
     assert (lock.owner, lock.wake, lock.pending) == ("me", 2, {"0001", "0002"})
     with pytest.raises(LockHeld) as caught:
-        world.locks.take(run.run_id, "thief", NOW, NOW + 45_000, frozenset({"0003"}))
+        world.locks.take(run.run_id, "thief", NOW, NOW + 45_000, marks=frozenset({"0003"}))
     assert caught.value.lock == lock
     assert world.locks.get(run.run_id) == lock
+
+
+def test_a_holder_that_takes_again_may_drop_what_is_settled(world: PortWorld, run: Run) -> None:
+    world.locks.mark(run, frozenset({"0001", "0002", "poke"}))
+    world.locks.take(run.run_id, "me", NOW, NOW + 45_000)
+    world.locks.mark(run, frozenset({"0001", "0003"}))
+
+    lock = world.locks.take(
+        run.run_id, "me", NOW, NOW + 45_000, settled=frozenset({"0001", "0009"})
+    )
+
+    assert (lock.wake, lock.pending) == (2, {"0002", "0003", "poke"})
 
 
 def test_a_lock_gives_its_own_ids_to_a_mark(world: PortWorld, run: Run) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from src.common import keys
 from src.common.bundle import extract
-from src.common.errors import Conflict, LeaseLost
-from src.common.records import Change, Dispatch
+from src.common.errors import Conflict, LeaseLost, Permanent
+from src.common.messages import Dispatch
+from src.common.records import Change
 from src.common.status import JobStatus, OrderStatus
 from src.local.platform import embedded
 from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, Stack
@@ -169,6 +170,38 @@ def test_packaging_reports_only_after_the_orchestrator_came() -> None:
         sim.world.functions[PROCESS_WEBHOOK](packaging.event, sim.world.context("early"))
 
     assert sim.adapters.internal.get(keys.result_key(RUN, keys.PACKAGING)) is None
+
+
+def test_packaging_that_meets_permanent_trouble_says_why_at_once() -> None:
+    sim = Sim()
+
+    def denied(*_: Any) -> None:
+        raise Permanent("writing rows: AccessDenied")
+
+    sim.platform.runs.add_orders = denied
+    run, _ = sim.run_to_end(a_job("a"), run_id=RUN)
+
+    assert run.status is JobStatus.FAILED
+    assert run.reason == "packaging failed: writing rows: AccessDenied"
+    assert run.finished_at == run.created_at
+
+
+@pytest.mark.parametrize(("close", "status"), [("cancel", "cancelled"), ("deadline", "skipped")])
+def test_done_shows_no_order_of_a_closed_run_as_waiting(close: str, status: str) -> None:
+    """The packager is slow: its rows come when the run is already over."""
+    sim = Sim()
+    sim.submit(a_job("a", "b", job_timeout=30), run_id=RUN)
+    packager = sim.world._queue.pop()
+    sim.settle()
+    if close == "cancel":
+        sim.adapters.internal.put(keys.cancel_key(RUN), b"{}")
+    run = sim.finish(RUN)
+    sim.world.functions[packager.function](packager.event, sim.world.context("late"))
+    sim.settle()
+
+    assert {order["status"] for order in sim.done(RUN)["orders"].values()} == {status}
+    assert run.counts == {status: 2}
+    assert sim.rows(run) == {}
 
 
 def test_packaging_that_never_ends_is_ended_by_the_runs_watchdog() -> None:
@@ -424,6 +457,67 @@ def test_an_event_after_the_rows_expired_is_dropped_and_makes_no_lock_and_no_don
 
     assert sim.adapters.locks.get("gone") is None
     assert sim.adapters.done.get(keys.done_key("gone")) is None
+
+
+def test_an_event_of_a_finished_run_whose_lock_expired_finalizes_nothing() -> None:
+    sim = Sim()
+    sim.submit(a_job("a"), run_id=RUN)
+    before = sim.finish(RUN)
+    sim.adapters.locks._locks.clear()  # type: ignore[attr-defined]
+    sim.adapters.internal._buckets._objects.clear()  # type: ignore[attr-defined]
+
+    sim.world.functions[ORCHESTRATOR](wake(sim, keys.poke_key(RUN)), sim.world.context("x"))
+
+    assert sim.run(RUN) == before
+    assert sim.adapters.locks.get(RUN) is None
+    assert sim.adapters.done.get(keys.done_key(RUN)) is None
+
+
+def test_a_cancel_whose_event_is_lost_is_found_by_the_runs_watchdog() -> None:
+    sim = Sim({"a": "dies"})
+    sim.submit(a_job({"order_name": "a", "timeout": 500}, *chain("b", "c")), run_id=RUN)
+    sim.settle()
+    sim.adapters.internal.put(keys.cancel_key(RUN), b"{}")
+    sim.world._queue.clear()
+
+    for _ in range(7):
+        sim.clock.sleep(60)
+        sim.settle()
+
+    assert sim.run(RUN).closing is JobStatus.CANCELLED
+
+
+def test_a_watchdog_whose_acknowledgement_was_lost_ends_with_its_run() -> None:
+    sim = FaultySim(outcomes={"a": "dies"}, lost=frozenset({ORCHESTRATOR}))
+    real = sim.adapters.internal.put
+
+    def lose_acks(key: str, body: bytes) -> None:
+        if not key.endswith("/ack.json"):
+            real(key, body)
+
+    sim.adapters.internal.put = lose_acks  # type: ignore[method-assign]
+    run, _ = sim.run_to_end(a_job("a", "b"), run_id=RUN)
+    assert run.finished_at is not None
+
+    sim.let_watchdogs_end()
+
+    assert sim.clock.now <= run.finished_at + 2 * 60_000
+
+
+def test_an_acknowledgement_that_is_missing_in_s3_is_made_good_by_the_watchdogs_poke() -> None:
+    sim = Sim({"b": "dies"})
+    job = a_job("a", {"order_name": "b", "timeout": 500, "dependencies": ["a"]})
+    sim.submit(job, run_id=RUN)
+    sim.settle()
+    objects = sim.adapters.internal._buckets._objects  # type: ignore[attr-defined]
+    bucket = sim.stack.buckets["internal"].name
+    del objects[bucket, keys.ack_key(RUN, "0001")]
+
+    for _ in range(2):
+        sim.clock.sleep(60)
+        sim.settle()
+
+    assert sim.adapters.internal.get(keys.ack_key(RUN, "0001")) is not None
 
 
 def test_an_event_on_a_completed_lock_puts_finished_json_again() -> None:

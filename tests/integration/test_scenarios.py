@@ -6,7 +6,7 @@ import pytest
 
 from src.common import keys
 from src.common.codec import decode, encode
-from src.common.records import Claim, Result
+from src.common.messages import Claim, Result
 from src.common.status import JobStatus, OrderStatus
 from src.local.stack import ORCHESTRATOR
 from src.local.world import s3_event

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from src.common import keys
-from src.common.errors import Transient
+from src.common.errors import Permanent, Transient
 from src.common.status import JobStatus
 from src.local.platform import embedded
 from src.local.stack import PROCESS_WEBHOOK, Stack
@@ -281,6 +281,14 @@ def test_a_body_over_the_limit_is_413() -> None:
     assert_nothing_was_written(sim)
 
 
+def test_a_direct_invocation_over_the_limit_is_413() -> None:
+    sim = Sim()
+
+    answer = sim.submit(a_job("a", env={"BIG": "x" * (4 * 1024 * 1024)}))
+
+    assert answer["statusCode"] == 413
+
+
 def test_the_same_run_id_with_another_job_is_409() -> None:
     sim = a_sim()
     assert call(sim, http_event({"job": a_job("a"), "run_id": "r1"}, secret=SECRET))[0] == 200
@@ -315,12 +323,42 @@ def test_the_same_body_gets_the_first_answer_and_starts_nothing_for_90_days() ->
     assert sim.worker.started == {"a": 1}
 
 
-@pytest.mark.parametrize(("age", "status"), [(0, 200), (899, 200), (901, 401), (-901, 401)])
+@pytest.mark.parametrize(
+    ("age", "status"), [(0, 200), (899, 200), (901, 401), (-119, 200), (-121, 401)]
+)
 def test_a_request_older_than_a_quarter_of_an_hour_is_401(age: int, status: int) -> None:
     sim = a_sim()
     body = {"job": a_job("a"), "issued_at": NOW // 1000 - age}
 
     assert call(sim, http_event(body, secret=SECRET))[0] == status
+
+
+@pytest.mark.parametrize("ahead", [0, 100])
+def test_a_request_that_says_when_it_was_issued_cannot_be_replayed_at_all(ahead: int) -> None:
+    sim = a_sim(Stack(require_freshness=True))
+    event = http_event({"job": a_job("a"), "issued_at": NOW // 1000 + ahead}, secret=SECRET)
+    first = call(sim, event)
+    later = []
+    for _ in range(20):
+        sim.clock.sleep(60)
+        later.append(call(sim, event))
+
+    assert first[0] == 200
+    assert {status for status, _ in later} == {200, 401}
+    assert all(answer == first for answer in later if answer[0] == 200)
+
+
+def test_an_answer_names_nothing_of_what_lies_behind_it() -> None:
+    sim = a_sim()
+
+    def denied(*_: Any) -> None:
+        raise Permanent("writing k: arn:aws:iam::123456789012:role/x may not")
+
+    sim.platform.runs.accept = denied
+    status, answer = call(sim, http_event({"job": a_job("a")}, secret=SECRET))
+
+    assert status == 500
+    assert "arn" not in json.dumps(answer)
 
 
 @pytest.mark.parametrize(

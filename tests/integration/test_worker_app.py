@@ -16,7 +16,8 @@ import pytest
 from src.common import codec
 from src.common.clock import SystemClock
 from src.common.errors import Permanent, Transient
-from src.common.records import VERSION, Claim, Result
+from src.common.messages import Claim, Result
+from src.common.plain import VERSION
 from src.common.status import OrderStatus
 from src.worker.app import Invocation
 from tests.support.worker import PACE, Bucket, a_worker, is_running, pids, run, until

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from src.common.errors import Transient
-from src.common.records import Dispatch
+from src.common.messages import Dispatch
 from src.common.status import OrderStatus
 from src.local.worker_pool import Finished, WorkerPool
 from tests.support.worker import PACE, RUN_ID, Bucket, is_running, pids, until

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from src.common.records import Dispatch
+from src.common.messages import Dispatch
 from src.common.status import OrderStatus
 from src.worker import kin
 from tests.support.worker import Bucket, is_running, pids, until

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from src.common.records import Order, Result, Run
+from src.common.messages import Result
+from src.common.records import Order, Run
 from src.orchestrator.actions import View
 
 NOW = 1_800_000_000_000  # epoch ms

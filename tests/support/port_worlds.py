@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from src.common.aws.clients import Clients
 from src.common.clock import SystemClock
-from src.common.records import Dispatch, WatchdogInput
+from src.common.messages import Dispatch, WatchdogInput
 from src.local import memory
 from src.local.deliveries import BUILD
 from src.local.deployed import deployed_adapters

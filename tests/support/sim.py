@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,8 @@ from typing import Any
 
 from src.common import keys
 from src.common.codec import decode, encode
-from src.common.records import Claim, Dispatch, Order, Result, Run
+from src.common.messages import Claim, Dispatch, Result
+from src.common.records import Order, Run
 from src.common.status import OrderStatus
 from src.local.platform import Platform, embedded
 from src.local.stack import PROCESS_WEBHOOK, Stack
@@ -61,7 +63,9 @@ class ScriptedWorker:
             claimed_at=now,
             end_by=min(now + dispatch.timeout * 1000, dispatch.end_by),
         )
-        if adapters.uploads.put_new(dispatch.claim_url, encode(claim.to_item())) != CREATED:
+        answer = adapters.uploads.put_new(dispatch.claim_url, encode(claim.to_item()))
+        if answer != CREATED:
+            assert answer in {EXISTS, 403}, f"claiming {dispatch.name}: {answer}"
             return
         self.before(dispatch)
         self.started[dispatch.name] += 1
@@ -76,7 +80,8 @@ class ScriptedWorker:
             started_at=now,
             finished_at=now,
         )
-        adapters.uploads.put_new(dispatch.result_url, encode(result.to_item()))
+        answer = adapters.uploads.put_new(dispatch.result_url, encode(result.to_item()))
+        assert answer in {CREATED, EXISTS}, f"reporting {dispatch.name}: {answer}"
 
 
 class Sim:
@@ -131,8 +136,11 @@ class Sim:
                 self.clock.sleep(max(due, 0.001))
 
     def run_to_end(self, job: Mapping[str, Any], **fields: Any) -> tuple[Run, dict[str, Order]]:
-        """Submit a job, let it finish, return its run item and its rows by order name."""
-        answer = self.submit(job, **fields)
+        """Submit a job, let it finish, return its run item and its rows by order name.
+
+        Without a run id of its own an equal job of another test would be the same request.
+        """
+        answer = self.submit(job, **{"run_id": uuid.uuid4().hex, **fields})
         assert answer["statusCode"] == 200, answer
         run = self.finish(answer["body"]["run_id"])
         return run, self.rows(run)

@@ -13,7 +13,7 @@ from typing import Any
 
 from src.common import bundle, codec
 from src.common.clock import SystemClock
-from src.common.records import Claim, Dispatch, Result
+from src.common.messages import Claim, Dispatch, Result
 from src.worker.app import Invocation, Worker
 from src.worker.execution import Pace
 

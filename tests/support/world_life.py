@@ -7,7 +7,7 @@ import threading
 import uuid
 
 from src.common.aws.functions import StepFunctionsWatchdogs
-from src.common.records import WatchdogInput
+from src.common.messages import WatchdogInput
 from src.local.moto_world import MotoWorld
 from src.local.stack import WATCHDOG_CHECK
 from tests.support.build import NOW

@@ -24,7 +24,8 @@ from src.common.aws.locks import DynamoLockStore
 from src.common.aws.objects import S3ObjectStore
 from src.common.aws.runs import DynamoRunStore
 from src.common.errors import Conflict, LockHeld, Permanent, Transient
-from src.common.records import Change, Dispatch, Idempotency, Lock
+from src.common.messages import Dispatch
+from src.common.records import Change, Idempotency, Lock
 from tests.support.build import NOW, a_run, an_order
 
 pytestmark = pytest.mark.unit

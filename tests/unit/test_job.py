@@ -41,7 +41,9 @@ def test_graph_answers_in_numbers() -> None:
     assert [parsed.open(num) for num in ("0001", "0002", "0003")] == [2, 0, 1]
 
 
-def test_job_timeout_is_the_longest_path_between_an_hour_and_22_hours() -> None:
+def test_job_timeout_leaves_every_order_its_time_between_an_hour_and_22_hours() -> None:
+    """Packaging, and along the longest path the start windows and the timeouts."""
+
     def build(timeout: int, *needs: str, name: str) -> dict[str, Any]:
         return order(name, *needs, timeout=timeout, use_lambda=False)
 
@@ -49,9 +51,10 @@ def test_job_timeout_is_the_longest_path_between_an_hour_and_22_hours() -> None:
     path = job(build(3000, name="a"), build(2000, "a", name="b"), build(900, name="c"))
     chain = [build(10_800, *([f"o{at - 1}"] if at else []), name=f"o{at}") for at in range(9)]
 
-    assert (short.longest_path, short.effective_job_timeout) == (120, 3600)
-    assert (path.longest_path, path.effective_job_timeout) == (5000, 5000)
-    assert (job(*chain).longest_path, job(*chain).effective_job_timeout) == (97_200, 79_200)
+    assert (short.longest_path, short.effective_job_timeout) == (2 * (600 + 60), 3600)
+    assert path.longest_path == 2 * 3600 + 3000 + 2000
+    assert path.effective_job_timeout == 1200 + path.longest_path
+    assert job(*chain).effective_job_timeout == 79_200
     assert job(order("a"), job_timeout=5).effective_job_timeout == 5
 
 
@@ -132,7 +135,7 @@ def test_credentials_go_to_the_host_of_the_jobs_repository_alone() -> None:
 def test_chain_of_a_thousand_orders_is_no_problem() -> None:
     parsed = job(*(order(f"o{at}", *([f"o{at - 1}"] if at else [])) for at in range(1000)))
 
-    assert parsed.longest_path == 60_000
+    assert parsed.longest_path == 1000 * (600 + 60)
     assert parsed.dependents("0001") == ("0002",)
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from src.common.records import Change, Order, Result
+from src.common.messages import Result
+from src.common.records import Change, Order
 from src.common.status import JobStatus, OrderStatus
 from src.orchestrator.actions import (
     Acknowledge,
@@ -268,7 +269,7 @@ def test_a_cancelled_run_ends_what_is_queued_then_asks_what_is_active_to_stop() 
 def test_the_jobs_deadline_skips_what_is_queued_and_times_out_what_is_active() -> None:
     run = a_run(total=2, end_by=NOW, counts={"queued": 1, "running": 1})
     rows = [an_order(1, status="running"), an_order(2)]
-    view = a_view(run, rows, marks=["poke"], results={"0001": None})
+    view = a_view(run, rows, marks=["poke"], results={"0001": None, "cancel": None})
 
     change = the_change(view)
 
@@ -313,7 +314,40 @@ def test_a_poke_reads_the_results_of_all_that_has_not_ended() -> None:
         an_order(3, status="succeeded"),
     ]
 
-    assert decide(a_view(run, rows, marks=["poke"])) == (LookUp(frozenset({"0001", "0002"})),)
+    assert decide(a_view(run, rows, marks=["poke"])) == (
+        LookUp(frozenset({"0001", "0002", "cancel"})),
+    )
+
+
+def test_a_poke_finds_a_cancel_whose_event_was_lost() -> None:
+    run = a_run(total=1, counts={"queued": 1})
+    there = {"cancel": Result(status=S.FAILED, reason="unreadable")}
+
+    change = the_change(a_view(run, [an_order(1)], marks=["poke"], results=there))
+
+    assert change.run.status is JobStatus.CANCELLED
+
+
+def test_many_results_are_read_in_slices() -> None:
+    run = a_run(total=120, counts={"running": 120})
+    rows = [an_order(n, status="running") for n in range(1, 121)]
+
+    actions = decide(a_view(run, rows, marks=["poke"]))
+
+    assert [len(action.nums) for action in actions if isinstance(action, LookUp)] == [50, 50, 21]
+
+
+def test_where_one_target_is_throttled_the_other_goes_on() -> None:
+    run = a_run(total=3, dispatching=("0001",), ready="c", counts={"queued": 2, "dispatching": 1})
+    rows = [
+        an_order(1, status="dispatching", use_lambda=False),
+        an_order(2, use_lambda=False),
+        an_order(3),
+    ]
+
+    change = the_change(a_view(run, rows, deferred=frozenset({"0001"})))
+
+    assert list(changed(change)) == ["0003"]
 
 
 def test_an_ended_order_is_acknowledged_once_its_end_is_written() -> None:

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from src.common.errors import BundleError, Permanent
-from src.common.records import VERSION, Claim, Dispatch
+from src.common.messages import Claim, Dispatch
+from src.common.plain import VERSION
 from src.common.status import OrderStatus
 from src.worker import decide
 from src.worker.decide import Outcome, Stop

@@ -10,7 +10,7 @@ from src.common.aws.clients import Clients
 from src.common.aws.errors import Refusal, calling
 from src.common.codec import pack
 from src.common.keys import PACKAGE_RUN, PAYLOAD_VARIABLE
-from src.common.records import Dispatch, WatchdogInput
+from src.common.messages import Dispatch, WatchdogInput
 
 _INVALID_INPUT: Final = "InvalidInputException"
 _EXISTS: Final = "ExecutionAlreadyExists"

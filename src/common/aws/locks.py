@@ -46,7 +46,14 @@ class DynamoLockStore:
             return self._update(run.run_id, f"ADD {adds} SET {sets}", None, values)
 
     def take(
-        self, run_id: str, owner: str, now: int, lease: int, marks: frozenset[str] = frozenset()
+        self,
+        run_id: str,
+        owner: str,
+        now: int,
+        lease: int,
+        *,
+        marks: frozenset[str] = frozenset(),
+        settled: frozenset[str] = frozenset(),
     ) -> Lock:
         """Take the lock until `lease`, marking it; LockHeld carries the record in force."""
         values: dict[str, Any] = {"owner": owner, "now": now, "lease": lease, "true": True}
@@ -54,6 +61,9 @@ class DynamoLockStore:
         if marks:  # DynamoDB takes no empty set
             values |= {"one": 1, "marks": marks}
             update += " ADD #wake :one, #pending :marks"
+        elif settled:
+            values["settled"] = settled
+            update += " DELETE #pending :settled"
         condition = f"{MARKED} AND {OPEN} AND {TAKEABLE}"
         try:
             with calling(f"taking the lock of {run_id}", CONDITION_FAILED):
