@@ -14,7 +14,7 @@ from src.common.records import Lock, Run
 from src.orchestrator.actions import View
 from src.orchestrator.decide import decide
 from src.orchestrator.finish import finalize
-from src.orchestrator.lease import Lease
+from src.orchestrator.lease import LAST_MOMENT_MS, Lease
 from src.orchestrator.perform import EMPTY, Performer, Ports
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Orchestrator:
             log.warning("dropping callbacks of expired run %s: %s", run_id, sorted(lock.pending))
             lease.release(lock, lock.pending)
             return
-        self._hold(lease, lock, view)
+        self._hold(lease, lock, view, remaining)
 
     def _read(self, lease: Lease, lock: Lock) -> View | None:
         """Read the run and the rows that the marks point at, under the lock."""
@@ -106,7 +106,7 @@ class Orchestrator:
         num = str(decode(body).get("num", "")) if body is not None else ""
         return frozenset({num}) if keys.is_order_num(num) else frozenset()
 
-    def _hold(self, lease: Lease, lock: Lock, view: View) -> None:
+    def _hold(self, lease: Lease, lock: Lock, view: View, remaining: Callable[[], int]) -> None:
         """Go round until no mark is left, then free the lock."""
         while True:
             performer = Performer(self._ports)
@@ -124,6 +124,9 @@ class Orchestrator:
                 self._let_go(lease, lock)
                 raise performer.errors[0]
             if lease.release(lock, lock.pending):
+                return
+            if remaining() < LAST_MOMENT_MS:
+                self._let_go(lease, lock)  # who made the marks waits, and takes over
                 return
             # Else a steady stream of results would keep every waiting event from ending.
             lock = lease.take(settled=view.settled)

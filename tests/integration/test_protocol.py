@@ -381,6 +381,27 @@ def test_a_stale_holder_cannot_write_even_if_it_never_asks_for_its_lease() -> No
         sim.adapters.runs.commit(Change(run=replace(run, seen_at=2, rev=1, rev_by="stale:1")))
 
 
+def test_a_holder_whose_own_time_runs_out_leaves_new_marks_to_those_who_made_them() -> None:
+    sim = FaultySim()
+    sim.submit(a_job("a"), run_id=RUN)
+    marked = []
+
+    def another_event(_call: int, name: str, when: str) -> None:
+        if name == "runs.commit" and when == "after" and not marked:
+            marked.append(sim.platform.adapters.locks.mark(sim.run(RUN), frozenset({keys.POKE})))
+
+    sim.faults.strike = another_event
+    context = sim.world.context("x")
+    context.until = sim.clock.now + 20_000
+    sim.world.functions[ORCHESTRATOR](wake(sim, keys.accepted_key(RUN)), context)
+
+    lock = sim.adapters.locks.get(RUN)
+    assert lock is not None
+    assert lock.owner is None
+    assert keys.POKE in lock.pending
+    assert sim.finish(RUN).status is JobStatus.SUCCEEDED
+
+
 def test_a_failed_renewal_ends_all_further_action() -> None:
     sim = FaultySim()
 
