@@ -11,6 +11,7 @@ ARGS ?=
 TERRAFORM ?= terraform
 DEPLOY := $(TERRAFORM) -chdir=infra/02-deploy
 SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
+WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
 .PHONY: help
 help:  ## list these targets
@@ -31,12 +32,23 @@ demo: $(READY)  ## run a real job: a terraform pipeline, or a build and test wit
 test: $(READY)  ## run every test that this machine can run; STRICT=1: all or failure
 	@$(BIN)/pytest -n auto $(ARGS)
 
+.PHONY: plan-one
+plan-one: $(READY)  ## show the plan of STAGE=02-deploy (or another) and run its tests
+	@: $(if $(STAGE),,$(error name the stage: make plan-one STAGE=02-deploy))
+	@$(BIN)/pytest -n 2 -m plan --stage $(STAGE) --show-plan $(ARGS)
+
+.PHONY: mutants
+mutants: $(READY)  ## break copies of infra/ line by line: the tests must notice each (minutes)
+	@$(BIN)/python scripts/mutants.py $(ARGS)
+
 .PHONY: lint
-lint: $(READY)  ## check style, types and shell scripts
+lint: $(READY)  ## check style, types, shell scripts and workflows
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/shellcheck $(SCRIPTS)
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	@$(BIN)/zizmor --quiet --offline --no-progress .github
 
 .PHONY: format
 format: $(READY)  ## mend what ruff can mend

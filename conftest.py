@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -58,13 +59,26 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     items = [node for node in report.result or () if isinstance(node, pytest.Item)]
     found = {item.nodeid: _layers(item) for item in items}
-    if wrong := {nodeid: layers for nodeid, layers in found.items() if len(layers) != 1}:
+    if wrong := {nodeid: layers for nodeid, layers in found.items() if not _fits(nodeid, layers)}:
         report.outcome = "failed"
-        report.longrepr = f"each test has exactly one layer of {', '.join(LAYERS)}:\n" + "\n".join(
+        rule = f"each test has exactly one layer of {', '.join(LAYERS)}, that of its folder:\n"
+        report.longrepr = rule + "\n".join(
             f"  {nodeid}: {', '.join(layers) or 'none'}" for nodeid, layers in wrong.items()
         )
         report.result = []
     return report
+
+
+def _fits(nodeid: str, layers: list[str]) -> bool:
+    folder = [part for part in nodeid.split("/")[:-1] if part in LAYERS]
+    return len(layers) == 1 and (not folder or folder == layers)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the folders of other layers alone when one layer is asked for: importing takes time."""
+    asked = config.option.markexpr
+    others = {*LAYERS} - {asked} if asked in LAYERS else set()
+    return True if collection_path.is_dir() and collection_path.name in others else None
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly has shuffled

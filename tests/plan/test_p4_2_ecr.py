@@ -66,7 +66,7 @@ def test_ecr_has_no_backend_of_its_own(plan: Plan) -> None:
 
 
 def test_ecr_plans_with_a_temporary_local_backend(plan: Plan) -> None:
-    plan.hold(True, "2 to add, 0 to change, 0 to destroy" in plan.text, "what terraform says")
+    plan.check("2 to add, 0 to change, 0 to destroy" in plan.text, "terraform adds two")
 
 
 def test_ecr_has_exactly_these_resources(plan: Plan) -> None:

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.plan, pytest.mark.stage(DEPLOY)]
 
 
 def hold_table(plan: Plan, key: str, attributes: dict[str, str], **values: Any) -> None:
-    """A table has these keys, the TTL attribute `ttl`, is paid per request, and has no other key."""
+    """A table has these keys, the TTL attribute `ttl`, is paid per request, and no more."""
     table = plan.one("aws_dynamodb_table", name=Names(plan.case).of(key))
     table.has(
         hash_key="pk",

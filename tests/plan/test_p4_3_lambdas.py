@@ -57,7 +57,7 @@ def test_each_function_has_the_role_of_its_own_name(plan: Plan) -> None:
     for each in plan.all("aws_lambda_function"):
         expected = {"aws_iam_role.role", "each.key"}
         plan.hold(expected, {*each.refers["role"]}, f"{each.address}: role", at=each)
-        plan.hold(True, f'aws_iam_role.role["{each.index}"]' in plan.resources, "its role", at=each)
+        plan.check(f'aws_iam_role.role["{each.index}"]' in plan.resources, "has a role", at=each)
 
 
 def test_environment_of_each_lambda_names_tables(deployment: Plan, names: Names) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from typing import Any
 
 import pytest
 
 from tests.support.terraform.names import Names
 from tests.support.terraform.plan import Plan
-from tests.support.terraform.stages import DEPLOY
+from tests.support.terraform.planner import Planner
+from tests.support.terraform.stages import DEPLOY, ROOT
 
 pytestmark = [pytest.mark.plan, pytest.mark.stage(DEPLOY)]
 
@@ -77,13 +79,21 @@ def test_succeed_is_a_succeed(plan: Plan, states: dict[str, Any]) -> None:
     plan.hold({"Type": "Succeed"}, states["Succeed"], "Succeed")
 
 
-def test_step_function_definition_is_valid_json_and_runs_to_its_end(plan: Plan) -> None:
-    from tests.support.terraform.execution import execute
-
-    definition = json.loads(plan.one("aws_sfn_state_machine")["definition"])
+def test_definition_runs_to_its_end_and_each_turn_has_the_input(
+    plan: Plan, planner: Planner
+) -> None:
+    definition = plan.one("aws_sfn_state_machine")["definition"]
     given = {"run_id": "run-1", "done": False}
+    answers = [{"done": False}, {"done": True}]
 
-    seen, output = execute(definition, given, answers=[{"done": False}, {"done": True}])
+    def run() -> tuple[list[Any], Any]:
+        from tests.support.terraform.execution import execute  # it takes moto
 
-    assert [event["run_id"] for event in seen] == ["run-1", "run-1"]  # each turn has the input
+        return execute(json.loads(definition), given, answers)
+
+    emulator = [path.read_text() for path in sorted((ROOT / "src/local").glob("*.py"))]
+    inputs = [definition, given, answers, metadata.version("moto"), emulator]
+    seen, output = planner.once("execution", inputs, run)
+
+    assert [event["run_id"] for event in seen] == ["run-1", "run-1"]
     plan.hold({"run_id": "run-1", "done": True}, output, "the execution's output")

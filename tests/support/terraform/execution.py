@@ -1,4 +1,4 @@
-"""Runs a planned state machine for real, in moto's interpreter: nothing else judges its language."""
+"""Runs a planned state machine in moto's interpreter: nothing else judges its language."""
 
 from __future__ import annotations
 

@@ -175,13 +175,20 @@ class Plan:
         """Assert that two values are equal, and say where to look if they are not."""
         __tracebackhide__ = True
         if expected != got:
-            lines = [what, *_difference(expected, got)]
-            if at is not None:
-                lines.append(f"  written in  {self.where(at.block)}")
-            lines.append(
-                f"  to see it   make plan-one STAGE={self.case.stage}   (case {self.case})"
-            )
-            raise AssertionError("\n".join(lines))
+            self._fail([what, *_difference(expected, got)], at)
+
+    def check(self, holds: object, what: str, at: Resource | None = None) -> None:
+        """Assert what is no comparison of values."""
+        __tracebackhide__ = True
+        if not holds:
+            self._fail([f"{what}: it is not so"], at)
+
+    def _fail(self, lines: list[str], at: Resource | None) -> None:
+        __tracebackhide__ = True
+        if at is not None:
+            lines.append(f"  written in  {self.where(at.block)}")
+        lines.append(f"  to see it   make plan-one STAGE={self.case.stage}")
+        raise AssertionError("\n".join([f"{self.case}: {lines[0]}", *lines[1:]]))
 
     def written(self, kind: str, name: str | None = None) -> Block:
         """Return a block of the stage's HCL, such as `variable` `salt`."""

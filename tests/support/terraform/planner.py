@@ -6,7 +6,7 @@ A failure is told in full to the first test that meets it, and in a line to the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,7 +16,7 @@ from tests.support.terraform.mirrors import MIRROR_VARIABLE
 from tests.support.terraform.plan import Plan
 from tests.support.terraform.stages import INFRA, Case, sources
 from tests.support.terraform.toolchain import MissingError, Toolchain
-from tests.support.terraform.workbench import LOCK_FILE, Workbench
+from tests.support.terraform.workbench import LOCK_FILE, Workbench, harness
 
 _UNREACHABLE: Final = re.compile(
     r"could not connect|failed to request discovery|failed to retrieve|no such host|"
@@ -60,6 +60,25 @@ class Planner:
             made = self._planned(case)
             self._plans[name] = Plan(case, made, self.infra / case.stage)
         return self._plans[name]
+
+    def refusals(self, stage: str, given: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return with which words terraform refuses each set of variables; empty: it takes it.
+
+        A validation refers to its variable alone, so variables.tf is planned by itself: without a
+        provider that takes no time.
+        """
+        path = self.infra / stage / "variables.tf"
+        files = {path.name: path.read_text()}
+        key = store.digest(harness(), self.toolchain.version, files, [dict(each) for each in given])
+
+        def make() -> list[str]:
+            return [self.bench.refusal(files, each) for each in given]
+
+        return list(store.make_once(self.cache / f"refusals-{key}.json", make))
+
+    def once(self, name: str, inputs: Any, make: Callable[[], Any]) -> Any:
+        """Return what `make` answers, kept between runs under a key of its inputs."""
+        return store.make_once(self.cache / f"{name}-{store.digest(inputs)}.json", make)
 
     def _planned(self, case: Case) -> dict[str, Any]:
         files = sources(self.infra / case.stage)

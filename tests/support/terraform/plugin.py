@@ -6,7 +6,7 @@ The controlling process looks around on the machine once and hands what it found
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # other layers' runs do not wait for these
     from tests.support.terraform.planner import Planner
 
 _TOOLCHAIN: Final = pytest.StashKey[Toolchain | str]()
-_OTHER_LAYERS: Final = ("unit", "integration")
 _TIMEOUT_S: Final = 420  # a first init may download; every terraform call has its own limit
 
 MakePlan = Callable[..., "Plan"]
@@ -29,10 +28,11 @@ MakePlan = Callable[..., "Plan"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("terraform", "plans of the stages in infra/")
     group.addoption("--stage", choices=STAGES, help="plan tests of this stage only")
+    # A path goes after `=`: pytest takes a path that stands alone for one that has tests.
     group.addoption("--terraform", metavar="PATH", help="the CLI (or TERRAFORM; default: on PATH)")
-    group.addoption("--provider", metavar="X.Y.Z", help="the AWS provider's version")
+    group.addoption("--provider", metavar="X.Y.Z", help="the AWS provider's version, or newest")
     group.addoption("--infra", metavar="DIR", default=str(INFRA), help="where the stages lie")
-    group.addoption("--show-plan", action="store_true", help="print the plan of --stage first")
+    group.addoption("--show-plan", action="store_true", help="print the plan of --stage too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         found = config.workerinput["terraform"]
         config.stash[_TOOLCHAIN] = found[1] if found[0] else Toolchain.from_json(found[1])
-    elif config.option.markexpr not in _OTHER_LAYERS:
+    elif config.option.markexpr != "unit":
         config.stash[_TOOLCHAIN] = _find(config)
     if config.option.markexpr == "plan" and config.option.durations is None:
         config.option.durations = 10
@@ -49,7 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def _find(config: pytest.Config) -> Toolchain | str:
     option = config.option
     try:
-        return Toolchain.find(option.terraform, option.provider, os.environ)
+        pin = None if option.provider == "newest" else option.provider
+        return Toolchain.find(option.terraform, pin, os.environ)
     except MissingError as error:
         return str(error)
 
@@ -80,21 +81,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    config = session.config
-    found = config.stash.get(_TOOLCHAIN, None)
-    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if not config.option.show_plan or reporter is None or not isinstance(found, Toolchain):
-        return
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the failures
+def pytest_terminal_summary(
+    terminalreporter: Any, config: pytest.Config
+) -> Generator[None, None, None]:
+    found = config.stash.get(_TOOLCHAIN, "--show-plan is for -m plan")
+    if config.option.show_plan and isinstance(found, Toolchain):
+        for stage in [config.option.stage] if config.option.stage else STAGES:
+            terminalreporter.write_line(_shown(config, found, stage))
+    return (yield)
+
+
+def _shown(config: pytest.Config, found: Toolchain, stage: str) -> str:
+    """Return the plan as terraform prints it, without what it read; the tests have made it."""
     from tests.support.terraform.planner import PlanFailedError
 
-    factory: Any = config._tmp_path_factory  # type: ignore[attr-defined]
-    planner = _planner(config, found, factory)
-    for stage in [config.option.stage] if config.option.stage else STAGES:
-        try:
-            reporter.write_line(planner.plan(case(stage)).text)
-        except (MissingError, PlanFailedError) as error:
-            raise pytest.UsageError(str(error)) from None
+    try:
+        planner = _planner(config, found, config._tmp_path_factory)  # type: ignore[attr-defined]
+        text = planner.plan(case(stage)).text
+    except (MissingError, PlanFailedError) as error:
+        return str(error)
+    return text[max(0, text.find("Terraform used ")) :]
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def hold_variable(plan: Plan, name: str, *, required: bool = True, kind: str = "
     """A variable has that type; a required one has no default and is not null."""
     block = plan.written("variable", name)
     at = f"variable {name} at {block.place}"
-    plan.hold(f"${{{kind}}}" if "(" in kind else kind, block.body["type"], f"type of {at}")
+    plan.hold(kind, block.body["type"], f"type of {at}")
     if required:
-        plan.hold(False, "default" in block.body, f"default of {at}")
-        plan.hold(False, block.body.get("nullable"), f"nullable of {at}")
+        plan.check("default" not in block.body, f"{at} has no default")
+        plan.check(block.body.get("nullable") is False, f"{at} is not nullable")

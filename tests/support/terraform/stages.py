@@ -59,8 +59,8 @@ class Case:
         return f"{self.stage} ({self.name})"
 
 
-def _image(region: str, suffix: str = "com") -> dict[str, str]:
-    host = f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.{suffix}"
+def _image(region: str) -> dict[str, str]:
+    host = f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"
     return {"aws_region": region, "ecr_repo": f"{host}/iac-ci", "image_tag": "v1.2.3"}
 
 
@@ -75,7 +75,7 @@ CASES: Final = (
     Case(DEPLOY, "plain", _image("eu-west-1")),
     Case(
         DEPLOY,
-        "everything",  # every variable has another value, in another partition
+        "everything",  # every variable has another value, in another workspace and partition
         {
             **_image("us-gov-west-1"),
             "alarm_topic_arn": ALARMS,
@@ -91,7 +91,6 @@ CASES: Final = (
         },
         workspace="prod",
     ),
-    Case(DEPLOY, "elsewhere", _image("us-gov-west-1")),
     Case(DEPLOY, "prod", _image("eu-west-1"), workspace="prod"),
 )
 

@@ -1,0 +1,116 @@
+"""Negative plans: each validation of a variable refuses its bad value, with its message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.terraform.hcl import of_kind
+from tests.support.terraform.planner import Planner
+from tests.support.terraform.stages import BOOTSTRAP, CASES, DEPLOY, ECR, STAGES, case
+
+pytestmark = pytest.mark.plan
+
+REGIONS = ["", "eu", "eu-west", "EU-WEST-1", "eu-west-1a", "eu-west-1 "]
+BAD: dict[str, dict[str, list[Any]]] = {
+    BOOTSTRAP: {
+        "aws_region": REGIONS,
+        "state_bucket_name": ["", "ab", "Some-State", "-state", "state-", "s" * 64, "a_b", "a/b"],
+    },
+    ECR: {"aws_region": REGIONS},
+    DEPLOY: {
+        "alarm_topic_arn": [
+            "topic",
+            "arn:aws:sns:eu-west-1:123:topic",
+            "arn:aws:sqs:eu-west-1:123456789012:x",
+            "arn:aws:sns:eu-west-1:123456789012:x.fifo",
+            "",
+        ],
+        "aws_region": REGIONS,
+        "code_bucket_arns": [
+            ["bucket"],
+            ["arn:aws:s3:::bucket/*"],
+            ["arn:aws:s3:::*"],
+            ["arn:aws:s3:::good-one", "no"],
+        ],
+        "ecr_repo": [
+            "",
+            "iac-ci",
+            "https://host/iac-ci",
+            "host/iac-ci:latest",
+            "host/Iac",
+            "host/",
+        ],
+        "image_tag": ["", ".latest", "-x", "a b", "a:b", "t" * 129],
+        "log_retention_days": [0, 2, 13, 4000, -1],
+        "permissions_boundary": [
+            "boundary",
+            "arn:aws:iam::123:policy/x",
+            "arn:aws:iam::123456789012:role/x",
+            "",
+        ],
+        "salt": ["a b", "é", "s" * 65, "a/b"],
+        "secret_path_prefix": ["", "/", "iac-ci", "/iac-ci/", "*/", "a//", "a b/"],
+        "sns_topic_arns": [["topic"], ["arn:aws:sns:eu-west-1:123456789012:*"], [""]],
+        "webhook_secret_parameter": ["", "/", "iac-ci/secret", "/a/*", "/a/"],
+        "worker_ephemeral_storage_mb": [511, 10241, 1024.5, -1],
+    },
+}
+
+
+VALIDATED = [
+    pytest.param(stage, name, marks=pytest.mark.stage(stage), id=f"{stage}-{name}")
+    for stage, variables in BAD.items()
+    for name in variables
+]
+
+
+@pytest.mark.parametrize(("stage", "name"), VALIDATED)
+def test_validation_refuses_bad_values_with_its_message(
+    planner: Planner, stage: str, name: str
+) -> None:
+    given = dict(case(stage).variables)
+    block = next(each for each in of_kind(planner.infra / stage, "variable") if each.name == name)
+    (validation,) = block.children("validation")
+
+    answers = planner.refusals(stage, [{**given, name: value} for value in BAD[stage][name]])
+
+    for value, said in zip(BAD[stage][name], answers, strict=True):
+        words = " ".join(said.split())
+        at = f"{name} = {value!r} ({block.place})"
+        assert "Invalid value for variable" in words, f"{at} was not refused: {said or 'accepted'}"
+        assert validation["error_message"] in words, f"{at} was refused in other words: {said}"
+        assert words.count("Error: ") == 1, f"{at}: {said}"
+
+
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=pytest.mark.stage(stage)) for stage in STAGES]
+)
+def test_every_validation_has_bad_values_here(planner: Planner, stage: str) -> None:
+    blocks = of_kind(planner.infra / stage, "variable")
+
+    validated = {each.name for each in blocks if each.children("validation")}
+    assert validated == set(BAD[stage])
+    unchecked = {each.name: each.body["type"] for each in blocks if each.name not in validated}
+    assert {*unchecked.values()} <= {"bool"}, f"variables without a validation: {unchecked}"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [pytest.param(each, marks=pytest.mark.stage(each.stage), id=str(each)) for each in CASES],
+)
+def test_good_values_are_taken(planner: Planner, given: Any) -> None:
+    assert planner.refusals(given.stage, [given.variables]) == [""]
+
+
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=pytest.mark.stage(stage)) for stage in STAGES]
+)
+def test_null_is_refused_where_it_means_nothing(planner: Planner, stage: str) -> None:
+    required = dict(case(stage).variables)
+
+    answers = planner.refusals(stage, [{**required, name: None} for name in required])
+
+    for name, said in zip(required, answers, strict=True):
+        assert name in said, f"{name} = null was taken"
