@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 _PDEATHSIG: Final = 1
 _DUMPABLE: Final = 4
 _CHILD_SUBREAPER: Final = 36
+_LOOKS: Final = 3
 
 
 class Kin(NamedTuple):
@@ -75,18 +76,24 @@ def children() -> list[Kin]:
     return [kin for kin in _table() if kin.parent == own]
 
 
-def descendants(spared: frozenset[int]) -> Iterator[Kin]:
-    """Yield what descends from this process, without the direct children in `spared` and theirs."""
-    if childless():
-        return
-    families: dict[int, list[Kin]] = {}
-    for kin in _table():
-        families.setdefault(kin.parent, []).append(kin)
-    open_ = [kin for kin in families.get(os.getpid(), ()) if kin.pid not in spared]
-    while open_:
-        kin = open_.pop()
-        yield kin
-        open_.extend(families.get(kin.pid, ()))
+def descendants(spared: frozenset[int]) -> list[Kin]:
+    """Return what descends from this process, without the direct children in `spared` and theirs.
+
+    The process table is not read in one instant: an orphan may show the parent that it had while
+    that one is gone already, and so belong to nobody. Nothing is believed to be left only when
+    several looks find nothing.
+    """
+    found: list[Kin] = []
+    for _ in range(_LOOKS):
+        if found or childless():
+            break
+        families: dict[int, list[Kin]] = {}
+        for kin in _table():
+            families.setdefault(kin.parent, []).append(kin)
+        found = [kin for kin in families.get(os.getpid(), ()) if kin.pid not in spared]
+        for kin in found:  # grows while it goes
+            found.extend(families.get(kin.pid, ()))
+    return found
 
 
 def _table() -> Iterator[Kin]:

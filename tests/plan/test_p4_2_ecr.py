@@ -36,11 +36,13 @@ def test_ecr_lifecycle_policy_keeps_the_last_10_images(plan: Plan) -> None:
     lifecycle = plan.one("aws_ecr_lifecycle_policy")
 
     lifecycle.has(repository="iac-ci")
-    rules = lifecycle.json("policy")["rules"]
-    plan.hold(1, len(rules), "rules of the lifecycle policy", at=lifecycle)
     last_10 = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 10}
-    plan.hold(last_10, rules[0]["selection"], "what the policy selects", at=lifecycle)
-    plan.hold({"type": "expire"}, rules[0]["action"], "what the policy does", at=lifecycle)
+    rules = lifecycle.json("policy")["rules"]
+    got = [
+        {name: rule.get(name) for name in ("rulePriority", "selection", "action")} for rule in rules
+    ]
+    expected = {"rulePriority": 1, "selection": last_10, "action": {"type": "expire"}}
+    plan.hold([expected], got, "rules of the lifecycle policy", at=lifecycle)
 
 
 def test_ecr_image_tag_mutability_is_mutable(plan: Plan) -> None:

@@ -123,6 +123,7 @@ def test_every_validations_message_names_its_variable(stage: Path) -> None:
         ("partition", r"arn:aws"),
         ("domain of a partition", r"amazonaws\.com\.cn|\.amazonaws\.com/"),
     ],
+    ids=["account", "region", "partition", "domain"],
 )
 def test_no_literal_account_region_or_partition(stage: Path, what: str, pattern: str) -> None:
     def code(block: Block) -> list[str]:

@@ -123,7 +123,8 @@ class Workbench:
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(home),
-            "TMPDIR": str(home),
+            # The provider's socket lies there, and a socket's path may have 107 bytes at most.
+            "TMPDIR": tempfile.gettempdir(),
             CONFIG_VARIABLE: config,
             "CHECKPOINT_DISABLE": "1",
             "TF_IN_AUTOMATION": "1",
