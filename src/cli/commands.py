@@ -61,11 +61,12 @@ def run_file(
     except IacCiError as error:
         _complain(str(error))
         return NOT_SUCCEEDED
+    code = _kept(report, log_dir, _exit_code(report, interrupted=interrupted))
     if as_json:
         _say(record.dumps(record.as_dict(report)))
     if report.refused:
         _refuse(FileRefused(file, report.problems, lines))
-    return _kept(report, log_dir, _exit_code(report, interrupted=interrupted))
+    return code
 
 
 def validate_file(file: Path) -> int:
@@ -200,6 +201,9 @@ def _say(text: str) -> None:
         console.silence(sys.stdout)
     except UnicodeEncodeError:
         print(text.encode("ascii", "replace").decode(), flush=True)  # noqa: T201
+    except OSError as error:  # a full disk
+        console.silence(sys.stdout)
+        _complain(f"writing the answer: {error}")
 
 
 def _complain(text: str) -> None:

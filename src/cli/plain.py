@@ -82,7 +82,7 @@ class PlainView:
         try:
             if not self._console.quiet:
                 self._console.file.write(line + "\n")
-        except BrokenPipeError:
+        except OSError:  # the reader is gone, or the disk is full: the run goes on
             self._gone()
 
     def _flush(self) -> None:
@@ -91,7 +91,7 @@ class PlainView:
         self._unflushed = False
         try:
             self._console.file.flush()
-        except BrokenPipeError:
+        except OSError:  # the reader is gone, or the disk is full: the run goes on
             self._gone()
 
     def _gone(self) -> None:

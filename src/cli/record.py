@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from src.common.errors import Problem
+from src.common.keys import ORDER_NAME
 
 if TYPE_CHECKING:
     from src.local.report import OrderView, RunReport
@@ -56,6 +57,8 @@ def write(report: RunReport, folder: Path) -> None:
         OSError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in _earlier(folder) | {order.name for order in report.orders}:
+        (folder / f"{name}.log").unlink(missing_ok=True)
     for order in report.orders:
         if order.started_at is not None or order.log:
             _replace(folder / f"{order.name}.log", order.log)
@@ -64,6 +67,15 @@ def write(report: RunReport, folder: Path) -> None:
     )
     _replace(folder / "events.jsonl", events)
     _replace(folder / "run.json", dumps(as_dict(report)) + "\n")
+
+
+def _earlier(folder: Path) -> set[str]:
+    """Return the orders of the run whose record lies there: its logs are not this one's."""
+    try:
+        orders = json.loads((folder / "run.json").read_text(encoding="utf-8"))["orders"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {name for name in orders if ORDER_NAME.fullmatch(name)}
 
 
 def _order(order: OrderView) -> dict[str, Any]:

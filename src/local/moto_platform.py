@@ -58,7 +58,7 @@ def moto_platform(moto: MotoWorld) -> Platform:
     runs = WatchedRuns(deployed.runs)
     adapters = replace(deployed, runs=cast("RunStore", runs))
     world = MotoBackedWorld(moto)
-    for key, handler in handlers(adapters, stack).items():
+    for key, handler in handlers(adapters, stack, world.has_stopped).items():
         world.functions[key] = _attributed(key, handler)
     return Platform(world=world, adapters=adapters, runs=runs)
 

@@ -105,7 +105,9 @@ def one_by_one(work: Callable[[_T], None], items: Iterable[_T]) -> None:
         work(item)
 
 
-def handlers(adapters: Adapters, stack: Stack) -> Mapping[str, Handler]:
+def handlers(
+    adapters: Adapters, stack: Stack, stopped: Callable[[], bool] = lambda: False
+) -> Mapping[str, Handler]:
     """Build the apps of all functions but the worker, which has processes of its own."""
     process_webhook = assemble(
         WebhookPorts(
@@ -117,6 +119,7 @@ def handlers(adapters: Adapters, stack: Stack) -> Mapping[str, Handler]:
             comments=NoComments(),
             clock=adapters.clock,
             each=one_by_one,
+            stopped=stopped,
         ),
         Policy(
             internal_bucket=stack.buckets["internal"].name,
@@ -166,5 +169,5 @@ def embedded(stack: Stack, secrets: Mapping[str, str], clock: Clock) -> Platform
         uploads=MemoryUploads(buckets, clock),
         clock=clock,
     )
-    world.functions.update(handlers(adapters, stack))
+    world.functions.update(handlers(adapters, stack, world.has_stopped))
     return Platform(world=world, adapters=adapters, runs=runs)

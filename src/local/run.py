@@ -153,6 +153,7 @@ class _Local:
         self._working: dict[str, Delivery] = {}
         self._cancel_sent = False
         platform.world.on_work = self._work
+        platform.world.stopped = cancelled
         platform.watch(self._changed)
 
     def run(self, raw_job: object) -> RunReport:

@@ -66,9 +66,14 @@ class World:
         self.clock = clock
         self.functions: dict[str, Handler] = {}
         self.on_work: Callable[[Delivery], None] = self._deliver  # the worker may run elsewhere
+        self.stopped: Callable[[], bool] = lambda: False  # whether the user gave up
         self._queue: deque[Delivery] = deque()
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
+
+    def has_stopped(self) -> bool:
+        """Return whether the user gave up."""
+        return self.stopped()
 
     def object_created(self, bucket: str, key: str, size: int) -> None:
         """Apply the stack's notification rule to a new object."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from src.common.ports import (
@@ -23,7 +23,10 @@ from src.process_webhook.sources import CodeSources
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """All that process_webhook touches; `each` does the uploads, side by side or in turn."""
+    """All that process_webhook touches.
+
+    `each` does the uploads, side by side or in turn; `stopped` tells whether to give up fetching.
+    """
 
     runs: RunStore
     internal: ObjectStore
@@ -33,6 +36,7 @@ class Ports:
     comments: Comments
     clock: Clock
     each: Each
+    stopped: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +71,11 @@ def assemble(ports: Ports, policy: Policy) -> ProcessWebhook:
             comments=ports.comments,
             clock=ports.clock,
             sources=lambda job: CodeSources(
-                job, code_store=job_code, secrets=job_secrets, file_urls=policy.file_urls
+                job,
+                code_store=job_code,
+                secrets=job_secrets,
+                file_urls=policy.file_urls,
+                stopped=ports.stopped,
             ),
             each=ports.each,
         ),

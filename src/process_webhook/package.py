@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 
 from src.common import bundle, keys
 from src.common.codec import decode, encode
@@ -30,6 +31,7 @@ _POLL_S: Final = 0.25
 _WAKE: Final = b"{}"
 
 
+_T = TypeVar("_T")
 Pair = tuple[OrderSpec, Order]
 Each = Callable[[Callable[[Pair], None], Iterable[Pair]], None]  # does the work on every pair
 
@@ -97,29 +99,21 @@ class Package:
     def _package(self, run: Run) -> str | None:
         job = self._job(run)
         with self.sources(job) as sources:
-            packaging = self.runs.packaging(run.run_id) or self.runs.add_packaging(
-                Packaging(
-                    run_id=run.run_id,
-                    identity=bundle.new_identity(),
-                    commits=sources.pin(job),
-                    ttl=run.ttl,
-                )
-            )
-            secrets = resolve(job, self.secrets)
-            problems: list[Problem] = []
+            problems: dict[Problem, None] = {}  # of every kind, each once, in order of appearance
+            packaging = _noted(problems, lambda: self._pinned(run, job, sources))
+            secrets = _noted(problems, lambda: resolve(job, self.secrets))
+            commits = packaging.commits if packaging is not None else {}
             for order in job.orders:
-                try:
-                    sources.code(order, packaging.commits)
-                except PackagingError as error:
-                    problems += error.problems
-            if problems:
-                raise PackagingError(dict.fromkeys(problems))
+                if packaging is not None or not isinstance(order.code, GitCode):
+                    _noted(problems, partial(sources.code, order, commits))
+            if problems or packaging is None or secrets is None:
+                raise PackagingError(problems)
             comment = self._open_comment(run, job, packaging)
             rows = self.runs.add_orders([_row(run, job, order) for order in job.orders])
 
             def upload(pair: Pair) -> None:
                 order, row = pair
-                code = sources.code(order, packaging.commits)
+                code = sources.code(order, commits)
                 env = {**job.plain_env(order), **secrets[order.num]}
                 contents = bundle.Bundle(
                     cmds=tuple(order.cmds),
@@ -134,6 +128,17 @@ class Package:
 
             self.each(upload, zip(job.orders, rows, strict=True))
         return comment
+
+    def _pinned(self, run: Run, job: Job, sources: Code) -> Packaging:
+        """Return the packaging row with the commit of each ref: the first packager's."""
+        return self.runs.packaging(run.run_id) or self.runs.add_packaging(
+            Packaging(
+                run_id=run.run_id,
+                identity=bundle.new_identity(),
+                commits=sources.pin(job),
+                ttl=run.ttl,
+            )
+        )
 
     def _job(self, run: Run) -> Job:
         body = self.internal.get(keys.request_key(run.digest))
@@ -170,6 +175,15 @@ class Package:
             self.clock.sleep(_POLL_S)
         self.internal.put(keys.accepted_key(run.run_id), _WAKE)
         raise Transient(f"packaging {run.run_id}: the orchestrator has not come yet")
+
+
+def _noted(problems: dict[Problem, None], work: Callable[[], _T]) -> _T | None:
+    """Return what `work` returned, or None after adding the problems that it met."""
+    try:
+        return work()
+    except PackagingError as error:
+        problems.update(dict.fromkeys(error.problems))
+        return None
 
 
 def _row(run: Run, job: Job, order: OrderSpec) -> Order:

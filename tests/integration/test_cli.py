@@ -74,6 +74,44 @@ def test_log_dir_keeps_the_record_of_a_real_run(job: Path, tmp_path: Path) -> No
     assert "planned" in (tmp_path / "logs" / "plan.log").read_text()
 
 
+def test_log_dir_used_again_holds_the_later_run_alone(tmp_path: Path) -> None:
+    def a_job(name: str, *cmds: str) -> Path:
+        file = tmp_path / f"{name}.json"
+        orders = {name: {"cmds": ["echo first"], "timeout": 30}}
+        orders["shared"] = {"cmds": list(cmds), "timeout": 30, "dependencies": [name]}
+        file.write_text(json.dumps({"username": "alice", "orders": orders}))
+        return file
+
+    logs = tmp_path / "logs"
+    iac_ci("run", a_job("old", "echo earlier"), "--log-dir", logs)
+    iac_ci("run", a_job("new", "echo later"), "--log-dir", logs)
+
+    assert {path.name for path in logs.iterdir()} == {
+        *("new.log", "shared.log"),
+        *("run.json", "events.jsonl"),
+    }
+    assert "later" in (logs / "shared.log").read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_disk_behind_stdout_loses_no_record(
+    job: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [IAC_CI, "run", job, "--log-dir", tmp_path / "logs", *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert "Traceback" not in process.stderr
+    assert (tmp_path / "logs" / "run.json").exists()
+
+
 def test_env_file_lies_under_the_jobs_own_env(tmp_path: Path) -> None:
     (tmp_path / "some.env").write_text("BOTH=file\nFILE=file\n")
     (tmp_path / "job.yaml").write_text("""\

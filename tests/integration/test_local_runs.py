@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +72,42 @@ def test_an_environment_file_lies_under_the_jobs_own() -> None:
     report = run(job, env={"ONE": "file", "TWO": "file", "THREE": "file"})
 
     assert "file job order" in report.orders[0].log
+
+
+def test_a_cancel_reaches_a_git_that_waits_for_a_server_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/x/y.git"
+        began = time.monotonic()
+        order = {"order_name": "a", "cmds": ["true"], "timeout": 30}
+        report = run_job(
+            {"username": "alice", "git_repo": url, "orders": [order]},
+            secrets={},
+            env={},
+            parallel=1,
+            aws="embedded",
+            watcher=Listener(),
+            cancelled=lambda: time.monotonic() > began + 0.5,
+        )
+
+    assert report.status is JobStatus.CANCELLED
+    assert time.monotonic() - began < 60  # git's own limit is two minutes
+
+
+def test_every_kind_of_packaging_problem_is_told_at_once(tmp_path: Path) -> None:
+    url = a_repository(tmp_path, {"a/x": "x"})
+    one = {"order_name": "one", "cmds": ["true"], "timeout": 30, "git_folder": "gone"}
+    two = {"order_name": "two", "cmds": ["true"], "timeout": 30, "ssm_paths": ["/absent"]}
+    three = {
+        "order_name": "three",
+        "cmds": ["true"],
+        "timeout": 30,
+        "s3_location": "s3://bucket/c.zip",
+    }
+
+    report = run({"username": "alice", "git_repo": url, "orders": [one, two, three]})
+
+    assert {problem.path for problem in report.problems} == {
+        "orders[0].git_folder",
+        "orders[1].ssm_paths[0]",
+        "orders[2].s3_location",
+    }

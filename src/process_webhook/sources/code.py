@@ -44,10 +44,11 @@ class CodeSources:
         work: Path | None = None,
         environ: Mapping[str, str] | None = None,
         timeout_s: float = TIMEOUT_S,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """`work` is where a folder for clones is made; `environ` gives git its PATH and proxies."""
         self._job, self._code_store, self._secrets = job, code_store, secrets
-        self._file_urls, self._timeout_s = file_urls, timeout_s
+        self._file_urls, self._timeout_s, self._stopped = file_urls, timeout_s, stopped
         self._environ = os.environ if environ is None else environ
         self._parent = work
         self._made: dict[object, object] = {}
@@ -170,6 +171,7 @@ class CodeSources:
                 ssh_key=found.get("git_ssh_key_location"),
                 file_urls=self._file_urls,
                 timeout_s=self._timeout_s,
+                stopped=self._stopped,
             )
 
         return self._once(f"git {trusted}", make)

@@ -12,12 +12,16 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from src.common.errors import Transient
+
 TIMEOUT_S: Final = 120
+_LOOK_S: Final = 0.2  # between two looks whether to stop
 STALLED_S: Final = 30  # below a thousand bytes per second for so long: given up
 _TOLD: Final = 400  # characters of git's own words in a message
 
@@ -45,8 +49,10 @@ class Git:
         ssh_key: str | None = None,
         file_urls: bool = False,
         timeout_s: float = TIMEOUT_S,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._work, self._token, self._timeout_s = work, token, timeout_s
+        self._stopped = stopped
         self._hidden = [secret for secret in (token, ssh_key) if secret]
         self._environ = {name: environ[name] for name in _INHERITED if name in environ}
         self._environ |= {
@@ -81,9 +87,7 @@ class Git:
         except OSError as error:
             raise GitError(f"git cannot be started: {error}") from None
         try:
-            output, errors = process.communicate(timeout=self._timeout_s)
-        except subprocess.TimeoutExpired:
-            raise GitError(f"git {arguments[0]} took over {self._timeout_s:g} s") from None
+            output, errors = self._ended(process, arguments[0])
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -93,6 +97,17 @@ class Git:
                 self._told(errors.decode(errors="replace")) or f"git {arguments[0]} failed"
             )
         return output.decode(errors="replace")
+
+    def _ended(self, process: subprocess.Popen[bytes], what: str) -> tuple[bytes, bytes]:
+        until = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return process.communicate(timeout=_LOOK_S)
+            except subprocess.TimeoutExpired:
+                if self._stopped():
+                    raise Transient(f"git {what} was stopped") from None
+                if time.monotonic() >= until:
+                    raise GitError(f"git {what} took over {self._timeout_s:g} s") from None
 
     def _configuration(self, repo: str | None) -> Iterator[tuple[str, str]]:
         settings = {
