@@ -87,6 +87,7 @@ COMPUTE: Final = (
     ("lambdas.tf", 'recursive_loop = "Allow"', 'recursive_loop = "Terminate"'),
     ("lambdas.tf", "maximum_event_age_in_seconds = 600", "maximum_event_age_in_seconds = 6000"),
     ("lambdas.tf", "source_arn    = each.key", ""),
+    ("lambdas.tf", "sns-${substr(sha256(each.key), 0, 8)}", "sns"),
     ("lambdas.tf", "size = each.value.ephemeral_storage", "size = 512"),
     (
         "lambdas.tf",
@@ -144,6 +145,7 @@ ACCESS: Final = (
     ("iam.tf", "values(local.bucket_arns)", '[local.bucket_arns["internal"]]'),
     ("iam.tf", "resources = [local.repository_arn]", 'resources = ["*"]'),
     ("iam.tf", '      "ecr:BatchGetImage",\n', ""),
+    ("iam.tf", "  name   = local.names[each.key]\n", ""),
     ("iam.tf", "permissions_boundary = var.permissions_boundary", ""),
     ("iam.tf", "${each.key}.amazonaws.com", "lambda.amazonaws.com"),
     ("iam.tf", 'setsubtract([each.key], ["lambda"])', "[]"),

@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -57,6 +58,7 @@ class Commands:
         self._folder, self._env, self._sink = folder, env, sink
         self._grace_s, self._settle_s = grace_s, settle_s
         self._shell = shutil.which("bash") or "/bin/bash"  # ours: the order may set another PATH
+        _heed_interrupts()
         self._adopts = kin.adopt_orphans()
         self._spared = frozenset(child.pid for child in kin.children())
         self._running: subprocess.Popen[bytes] | None = None
@@ -196,6 +198,16 @@ class Commands:
         finally:
             self._poller.unregister(handle)
             os.close(handle)
+
+
+def _heed_interrupts() -> None:
+    """Ignore SIGINT by a handler where we ignore it: commands would inherit that, not a handler.
+
+    A program that a shell starts in the background ignores it (POSIX, asynchronous lists).
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def _exists(target: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -162,6 +163,15 @@ def written(plan: Plan, resource: Resource) -> Any:
 def test_every_permission_names_its_source(deployment: Plan) -> None:
     for each in deployment.all("aws_lambda_permission"):
         deployment.check(each["source_arn"], f"{each.address}: has a source_arn", at=each)
+
+
+def test_every_permission_has_an_id_that_stays(deployment: Plan) -> None:
+    ids = [each["statement_id"] for each in deployment.all("aws_lambda_permission")]
+
+    expected = {"api", "s3"}
+    if is_full(deployment):
+        expected.add(f"sns-{hashlib.sha256(TOPIC.encode()).hexdigest()[:8]}")
+    deployment.hold(sorted(expected), sorted(ids), "ids of permissions")
 
 
 def test_topics_may_invoke_process_webhook_where_they_are_given(

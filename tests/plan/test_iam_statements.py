@@ -126,6 +126,8 @@ def test_there_are_six_roles_with_one_policy_each(deployment: Plan, names: Names
     deployment.hold(expected, {*deployment.by("aws_iam_role", "name")}, "roles")
     policies = [each["role"] for each in deployment.all("aws_iam_role_policy")]
     deployment.hold(sorted(expected), sorted(policies), "roles of policies")
+    for policy in deployment.all("aws_iam_role_policy"):
+        policy.has(name=policy["role"])
     others = {each.type for each in deployment.resources.values() if "iam" in each.type}
     deployment.hold({"aws_iam_role", "aws_iam_role_policy"}, others, "IAM resources")
 
