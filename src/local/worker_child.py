@@ -49,7 +49,7 @@ class Parent:
         try:
             head, _ = self._wire.receive()
         except EOFError:
-            raise Hangup from None
+            raise self.hung_up() from None
         self.busy = True
         self._flushed_at = time.monotonic()
         return head["payload"], head["request_id"]
@@ -81,7 +81,7 @@ class Parent:
         try:
             head, answer = self._wire.receive()
         except EOFError:
-            raise Hangup from None
+            raise self.hung_up() from None
         if error := head.get("error"):
             raise (Transient if error == "transient" else Permanent)(head["message"])
         return head, answer
@@ -92,7 +92,12 @@ class Parent:
         try:
             self._wire.send(head, body)
         except EOFError:
-            raise Hangup from None
+            raise self.hung_up() from None
+
+    def hung_up(self) -> Hangup:
+        """Return what ends this process; from now on a signal adds nothing to it."""
+        self.ending = True
+        return Hangup()
 
 
 class _Bundles:
@@ -143,9 +148,10 @@ def serve(
 
 def _serve(parent: Parent, folder: Path, pace: Pace, parent_pid: int) -> None:
     def end(*_: object) -> None:
+        # Once: a signal that comes while the end is under way must not break off the cleaning up.
+        if not parent.ending and not parent.busy:  # waiting for a delivery, with nothing to undo
+            raise parent.hung_up()
         parent.ending = True
-        if not parent.busy:  # waiting for a delivery, with nothing to undo
-            raise Hangup
 
     # Ctrl-C reaches the whole terminal, but what comes of it is the parent's to say. A handler,
     # since commands would inherit an ignored signal.
@@ -154,7 +160,7 @@ def _serve(parent: Parent, folder: Path, pace: Pace, parent_pid: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     kin.end_with_parent()
     if os.getppid() != parent_pid:
-        raise Hangup
+        raise parent.hung_up()
     worker = Worker(
         _Bundles(parent),
         _Uploads(parent),

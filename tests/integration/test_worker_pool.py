@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import pytest
 from src.common.errors import Transient
 from src.common.messages import Dispatch
 from src.common.status import OrderStatus
+from src.local.wire import Wire
+from src.local.worker_child import SIGNALS, serve
 from src.local.worker_pool import Finished, WorkerPool
 from tests.support.worker import PACE, RUN_ID, Bucket, is_running, pids, until
 
@@ -284,6 +287,28 @@ def test_nothing_outlives_a_parent_that_was_killed(temporary: Path, tmp_path: Pa
 
     until(lambda: not [pid for pid in pids(tmp_path) if is_running(pid)])
     until(lambda: list(temporary.iterdir()) == [])
+
+
+def test_a_signal_does_not_break_off_the_cleaning_up(tmp_path: Path) -> None:
+    class SignalledInTheMiddle(type(tmp_path)):  # type: ignore[misc]
+        def rmdir(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)  # as when the parent dies after it hung up
+            super().rmdir()
+
+    ours, theirs = socket.socketpair()
+    folder = SignalledInTheMiddle(tmp_path, "pool", "child")
+    folder.mkdir(parents=True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    child = os.fork()
+    if not child:
+        serve(Wire(theirs), folder, PACE, os.getppid(), [Wire(ours)])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    theirs.close()
+    ours.close()
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_100_mb_of_output_take_little_memory_and_keep_head_and_tail(local: Local) -> None:
