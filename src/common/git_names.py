@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationInfo
 
 COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_PORTS: Final = {"https": 443, "ssh": 22, "file": 0}
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9.-]+")
 _SSH_USER: Final = re.compile(r"(?!-)[A-Za-z0-9._-]+")
 _SCP_LIKE: Final = re.compile(
@@ -67,6 +68,14 @@ def git_host(url: str) -> str:
     if "://" in url:
         return urlsplit(url).netloc.rpartition("@")[2].lower()
     return url.partition(":")[0].rpartition("@")[2].lower()
+
+
+def git_endpoint(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a checked repository URL (`("file", "", 0)` for files)."""
+    if "://" not in url:
+        return "ssh", git_host(url), _PORTS["ssh"]
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
 
 def git_ref(ref: str) -> str:

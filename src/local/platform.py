@@ -126,7 +126,7 @@ def handlers(
             done_bucket=stack.buckets["done"].name,
             webhook_secret_parameter=stack.webhook_secret_parameter,
             require_freshness=stack.require_freshness,
-            file_urls=True,
+            local=True,
             code_buckets=None,
         ),
     )

@@ -41,13 +41,17 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What this deployment admits; `code_buckets` beside the internal one, None for any."""
+    """What this deployment admits; `code_buckets` beside the internal one, None for any.
+
+    `local` admits what is safe on the caller's own machine alone: file URLs, and repositories on
+    hosts outside the public internet.
+    """
 
     internal_bucket: str
     done_bucket: str
     webhook_secret_parameter: str | None
     require_freshness: bool = False
-    file_urls: bool = False
+    local: bool = False
     code_buckets: Collection[str] | None = ()
 
 
@@ -74,13 +78,13 @@ def assemble(ports: Ports, policy: Policy) -> ProcessWebhook:
                 job,
                 code_store=job_code,
                 secrets=job_secrets,
-                file_urls=policy.file_urls,
+                local=policy.local,
                 stopped=ports.stopped,
             ),
             each=ports.each,
         ),
         webhook_secret=WebhookSecret(ports.secrets, policy.webhook_secret_parameter, ports.clock),
         require_freshness=policy.require_freshness,
-        file_urls=policy.file_urls,
+        file_urls=policy.local,
         code_buckets=None if buckets is None else {policy.internal_bucket, *buckets},
     )

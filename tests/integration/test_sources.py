@@ -55,7 +55,7 @@ def sources(work: Path, tmp_path: Path, git_calls: Path) -> Iterator[Open]:
 
     def open_sources(job: Job, **options: Any) -> CodeSources:
         stores = {"code_store": Objects(), "secrets": Vault()}
-        fixed = {"file_urls": True, "work": work, "environ": environ}
+        fixed = {"local": True, "work": work, "environ": environ}
         found = CodeSources(job, **{**stores, **fixed, **options})
         opened.append(found.__enter__())
         return found
@@ -346,7 +346,7 @@ def test_file_urls_are_refused_by_git_too_where_they_are_not_allowed(
 ) -> None:
     job = a_job({}, git_repo=repo.url)
 
-    found = refused(lambda: sources(job, file_urls=False).pin(job))
+    found = refused(lambda: sources(job, local=False).pin(job))
 
     assert "transport 'file' not allowed" in found["git_repo"]
 

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from src.common.errors import PackagingError
 from src.common.job import Job
-from src.process_webhook.sources import CodeSources
+from src.process_webhook.sources import CodeSources, git_process
 from tests.support.code import Objects, Vault, a_job, contents, problems
 from tests.support.git_server import GitServer, serving
 from tests.support.repos import Repo, new_repo
@@ -45,7 +46,7 @@ def work(tmp_path: Path) -> Path:
 def serve(repo: Repo, tmp_path: Path) -> Iterator[Serve]:
     with ExitStack() as stack:
 
-        def start(authorization: str | None = BASIC, **options: bool) -> GitServer:
+        def start(authorization: str | None = BASIC, **options: Any) -> GitServer:
             server = GitServer(repo.folder.parent, authorization, **options)
             folder = Path(stack.enter_context(TemporaryDirectory(dir=tmp_path)))
             return stack.enter_context(serving(server, folder))
@@ -53,12 +54,22 @@ def serve(repo: Repo, tmp_path: Path) -> Iterator[Serve]:
         yield start
 
 
-def sources(job: Job, work: Path, server: GitServer | None = None, path: str = "") -> CodeSources:
+def sources(
+    job: Job,
+    work: Path,
+    server: GitServer | None = None,
+    path: str = "",
+    *,
+    local: bool = True,  # the servers of these tests stand on this machine
+) -> CodeSources:
     environ = {"PATH": path + os.environ["PATH"]}
     if server is not None:
         environ["GIT_SSL_CAINFO"] = str(server.certificate)
     secrets = Vault({"/vcs/token": TOKEN + "\n", "/vcs/key": KEY})
-    return CodeSources(job, code_store=Objects(), secrets=secrets, work=work, environ=environ)
+    store = Objects()
+    return CodeSources(
+        job, code_store=store, secrets=secrets, work=work, environ=environ, local=local
+    )
 
 
 def refused(job: Job, opened: CodeSources) -> dict[str, str]:
@@ -246,3 +257,64 @@ def test_real_ssh_takes_our_options(work: Path, tmp_path: Path) -> None:
     assert asked.returncode == 0, asked.stderr
     assert "stricthostkeychecking accept-new" in asked.stdout
     assert "batchmode yes" in asked.stdout
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "localhost", "2130706433", "0x7f.1", "0"),  # this machine
+        *("169.254.169.254", "169.254.170.2"),  # metadata and credentials of a platform
+        *("10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
+    ],
+)
+@pytest.mark.parametrize("form", ["https://{}/repo", "ssh://git@{}/repo", "git@{}:repo"])
+def test_hosts_outside_the_public_internet_are_refused_unasked(
+    form: str, host: str, work: Path, tmp_path: Path
+) -> None:
+    """A job could reach metadata services, or the network behind the function, by its code."""
+    asked = tmp_path / "bin" / "git"
+    asked.parent.mkdir()
+    asked.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    asked.chmod(0o755)
+    job = a_job({}, git_repo=form.format(host))
+
+    with sources(job, work, path=f"{asked.parent}:", local=False) as opened:
+        found = refused(job, opened)
+
+    assert f"host {host} has the address" in found["git_repo"]
+    assert "is not public" in found["git_repo"]
+    assert not (tmp_path / "started").exists()
+
+
+def test_git_connects_to_the_address_that_was_looked_at(
+    serve: Serve, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that changes its address between look and use (DNS rebinding) gains nothing."""
+    server = serve(None)
+    looked: list[str] = []
+
+    def looked_up(host: str, port: int) -> tuple[str, ...]:
+        looked.append(f"{host}:{port}")
+        return ("127.0.0.1",)
+
+    monkeypatch.setattr(git_process, "public_addresses", looked_up)
+    url = server.url("repo").replace("127.0.0.1", "name.invalid")  # known to no resolver
+    job = a_job({}, git_repo=url)
+
+    with sources(job, work, server, local=False) as opened:
+        found = refused(job, opened)
+
+    assert looked == [f"name.invalid:{server.port}"]
+    assert "certificate" in found["git_repo"]  # it got through to the server, which is another's
+
+
+def test_redirects_are_not_followed(serve: Serve, work: Path) -> None:
+    there = serve(None)
+    server = serve(None, redirect_to=there.url("repo"))
+    job = a_job({}, git_repo=server.url("repo"))
+
+    with sources(job, work, server) as opened:
+        found = refused(job, opened)
+
+    assert "redirects are not followed" in found["git_repo"]
+    assert there.requests == []

@@ -28,6 +28,7 @@ class GitServer:
 
     root: Path
     authorization: str | None  # the header it wants; None: anybody
+    redirect_to: str | None = None  # send every request there
     newest_protocol: bool = True  # False: hands out only what a ref points at, as old servers do
     port: int = 0
     certificate: Path = Path()
@@ -67,6 +68,13 @@ def _handler(server: GitServer) -> type[http.server.BaseHTTPRequestHandler]:
         def _answer(self, body: bytes) -> None:
             given = self.headers.get("Authorization")
             server.requests.append((self.path, given))
+            if server.redirect_to is not None:
+                path = self.path.partition("/info/")
+                self.send_response(301)
+                self.send_header("Location", server.redirect_to + "".join(path[1:]))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             if server.authorization is not None and given != server.authorization:
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')

@@ -40,15 +40,18 @@ class CodeSources:
         *,
         code_store: CodeStore,
         secrets: SecretSource,
-        file_urls: bool = False,
+        local: bool = False,
         work: Path | None = None,
         environ: Mapping[str, str] | None = None,
         timeout_s: float = TIMEOUT_S,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`work` is where a folder for clones is made; `environ` gives git its PATH and proxies."""
+        """`work` is where a folder for clones is made; `environ` gives git its PATH and proxies.
+
+        `local` admits file URLs, and repositories on hosts outside the public internet.
+        """
         self._job, self._code_store, self._secrets = job, code_store, secrets
-        self._file_urls, self._timeout_s, self._stopped = file_urls, timeout_s, stopped
+        self._local, self._timeout_s, self._stopped = local, timeout_s, stopped
         self._environ = os.environ if environ is None else environ
         self._parent = work
         self._made: dict[object, object] = {}
@@ -169,7 +172,7 @@ class CodeSources:
                 environ=self._environ,
                 token=found.get("git_token_location"),
                 ssh_key=found.get("git_ssh_key_location"),
-                file_urls=self._file_urls,
+                local=self._local,
                 timeout_s=self._timeout_s,
                 stopped=self._stopped,
             )

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from src.common.errors import Transient
+from src.common.errors import Permanent, Transient
+from src.common.git_names import git_endpoint
+from src.common.public_hosts import public_addresses
 
 TIMEOUT_S: Final = 120
 _LOOK_S: Final = 0.2  # between two looks whether to stop
@@ -30,6 +32,8 @@ _INHERITED: Final = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH"),
     *("HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "https_proxy", "no_proxy", "all_proxy"),
 )
+_PROXIES: Final = ("HTTPS_PROXY", "ALL_PROXY", "https_proxy", "all_proxy")
+_REDIRECTED: Final = re.compile(r"returned error: 30[1278]")
 _WORTH_TELLING: Final = re.compile(r"^(?:fatal|error|remote|ssh):|denied|not found", re.IGNORECASE)
 
 
@@ -47,19 +51,19 @@ class Git:
         environ: Mapping[str, str],
         token: str | None = None,
         ssh_key: str | None = None,
-        file_urls: bool = False,
+        local: bool = False,
         timeout_s: float = TIMEOUT_S,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._work, self._token, self._timeout_s = work, token, timeout_s
-        self._stopped = stopped
+        self._local, self._stopped = local, stopped
         self._hidden = [secret for secret in (token, ssh_key) if secret]
         self._environ = {name: environ[name] for name in _INHERITED if name in environ}
         self._environ |= {
             "HOME": str(work),
             "LC_ALL": "C",
             "GIT_CEILING_DIRECTORIES": str(work.parent),
-            "GIT_ALLOW_PROTOCOL": "https:ssh:file" if file_urls else "https:ssh",
+            "GIT_ALLOW_PROTOCOL": "https:ssh:file" if local else "https:ssh",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_LFS_SKIP_SMUDGE": "1",
@@ -72,13 +76,15 @@ class Git:
         """Run git to its end and return its output; `repo` is what it may contact.
 
         Raises:
-            GitError: it failed, or took too long (it is ended then, with all it started).
+            GitError: it failed, took too long (it is ended then, with all it started), or the host
+                is none of the public internet.
         """
+        environ = self._environ | self._contacting(repo)
         try:
             process = subprocess.Popen(
                 ["git", *arguments],
                 cwd=folder or self._work,
-                env=self._environ | dict(self._configuration(repo)),
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -109,13 +115,35 @@ class Git:
                 if time.monotonic() >= until:
                     raise GitError(f"git {what} took over {self._timeout_s:g} s") from None
 
-    def _configuration(self, repo: str | None) -> Iterator[tuple[str, str]]:
+    def _contacting(self, repo: str | None) -> dict[str, str]:
+        """Return what git's environment holds for this repository alone."""
+        scheme, host, port = git_endpoint(repo) if repo is not None else ("", "", 0)
+        proxied = scheme == "https" and not self._environ.keys().isdisjoint(_PROXIES)
+        if not host or self._local or proxied:  # a proxy resolves names by itself
+            return dict(self._configuration(repo, {}))
+        try:
+            addresses = public_addresses(host, port)
+        except Permanent as error:
+            raise GitError(str(error)) from None
+        if scheme == "ssh":
+            pinned = f"-o 'HostName={addresses[0]}' -o 'HostKeyAlias={host}'"
+            command = f"{self._environ['GIT_SSH_COMMAND']} {pinned}"
+            return {"GIT_SSH_COMMAND": command, **dict(self._configuration(repo, {}))}
+        bracketed = (f"[{address}]" if ":" in address else address for address in addresses)
+        pins = {"http.curloptResolve": f"{host}:{port}:{','.join(bracketed)}"}
+        return dict(self._configuration(repo, pins))
+
+    def _configuration(
+        self, repo: str | None, pins: Mapping[str, str]
+    ) -> Iterator[tuple[str, str]]:
         settings = {
+            **pins,
             "core.hooksPath": os.devnull,
             "core.askPass": "",
             "credential.helper": "",
             "fetch.recurseSubmodules": "false",
             "gc.auto": "0",
+            "http.followRedirects": "false",  # to hosts that nobody looked at
             "http.lowSpeedLimit": "1000",
             "http.lowSpeedTime": str(STALLED_S),
             "maintenance.auto": "false",
@@ -140,6 +168,8 @@ class Git:
         text = "; ".join(dict.fromkeys(told))
         for secret in self._hidden:
             text = text.replace(secret, "***")
+        if _REDIRECTED.search(text):
+            text += "; redirects are not followed: name the address that the repository has now"
         return "".join(c if c.isprintable() else " " for c in text)[:_TOLD]
 
 
