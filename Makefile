@@ -32,6 +32,10 @@ demo: $(READY)  ## run a real job: a terraform pipeline, or a build and test wit
 test: $(READY)  ## run every test that this machine can run; STRICT=1: all or failure
 	@$(BIN)/pytest -n auto $(ARGS)
 
+.PHONY: browser
+browser:  ## see to it that the tests of pages find a Chromium, or say what to install
+	@scripts/browser.sh
+
 .PHONY: plan-one
 plan-one: $(READY)  ## show the plan of STAGE=02-deploy (or another) and run its tests
 	@: $(if $(STAGE),,$(error name the stage: make plan-one STAGE=02-deploy))

@@ -19,7 +19,7 @@ import pytest
 LAYERS: Final = ("unit", "plan", "integration")
 THIS_MACHINE: Final = ["127.0.0.1", "::1", "localhost"]
 
-pytest_plugins = ["tests.support.terraform.plugin"]
+pytest_plugins = ["tests.support.browser", "tests.support.terraform.plugin"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
