@@ -22,6 +22,7 @@ from src.common.status import OrderStatus
 from src.worker import decide
 from src.worker.decide import Outcome
 from src.worker.execution import Ending, Execution, Pace, Readable, workplace
+from src.worker.user import User
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class Worker:
 
     `stops` is where a cancel is looked for (default: `bundles`); it must answer within a few
     seconds, as the commands' deadline waits for it. `environ` is the platform's environment,
-    `pass_env` what commands see of it beyond the usual, `folder` where working folders are made.
+    `pass_env` what commands see of it beyond the usual, `folder` where working folders are made,
+    `user` who runs the commands (default: who runs the worker).
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Worker:
         pass_env: Iterable[str] = (),
         pace: Pace | None = None,
         folder: Path | None = None,
+        user: User | None = None,
     ) -> None:
         self._uploads, self._clock, self._folder = uploads, clock, folder
         self._execution = Execution(
@@ -81,6 +84,7 @@ class Worker:
             environ=environ,
             pass_env=tuple(pass_env),
             pace=pace or Pace(),
+            user=user,
         )
 
     def __call__(self, event: Mapping[str, Any], context: Context) -> dict[str, str]:

@@ -24,6 +24,7 @@ from src.worker.decide import Deadline, Stop
 from src.worker.log import HeadTail, Log
 from src.worker.masking import SHORTEST, Masker
 from src.worker.process import Commands
+from src.worker.user import User, give
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Execution:
     environ: Mapping[str, str]
     pass_env: tuple[str, ...]
     pace: Pace
+    user: User | None
 
     def __call__(self, dispatch: Dispatch, deadline: Deadline, place: Path) -> Ending:
         """Execute an order in a folder of `workplace`.
@@ -82,7 +84,9 @@ class Execution:
         short = sorted(name for name, value in secrets.items() if 0 < len(value.strip()) < SHORTEST)
         if short:
             log.note(f"[iac-ci] too short to be masked (under {SHORTEST}): {', '.join(short)}")
-        own = _own_folders(self.environ, place)
+        if self.user:
+            give(place, self.user)
+        own = _own_folders(self.environ, place, self.user)
         env = decide.environment(self.environ, unpacked.env, dispatch, own, self.pass_env)
         watch = _Watch(self.clock, deadline.at, self.pace.poll_s, lambda: self._cancelled(dispatch))
         with Commands(
@@ -91,6 +95,7 @@ class Execution:
             log.write,
             grace_s=self.pace.grace_s,
             settle_s=self.pace.settle_s,
+            user=self.user,
         ) as commands:
             ending = _run_all(unpacked.cmds, commands, watch, deadline, log)
         text, truncated = log.close()
@@ -122,10 +127,10 @@ def workplace(parent: Path | None) -> Iterator[Path]:
         yield place
 
 
-def _own_folders(environ: Mapping[str, str], place: Path) -> dict[str, str]:
+def _own_folders(environ: Mapping[str, str], place: Path, user: User | None) -> dict[str, str]:
     own = {"TMPDIR": str(place / "tmp")}
     home = environ.get("HOME")
-    if not home or not os.access(home, os.W_OK | os.X_OK):  # as on Lambda
+    if user or not home or not os.access(home, os.W_OK | os.X_OK):  # not ours to give, as on Lambda
         own["HOME"] = str(place / "home")
     return own
 

@@ -15,6 +15,7 @@ from src.common.clock import SystemClock
 from src.common.settings import WorkerSettings
 from src.worker import kin
 from src.worker.app import Worker
+from src.worker.user import unprivileged
 
 
 class _Impatient(Clients):
@@ -48,6 +49,7 @@ def app() -> Worker:
         _show,
         environ=dict(os.environ),
         stops=S3ObjectStore(_Impatient(), bucket=settings.internal_bucket),
+        user=unprivileged(),
     )
 
 

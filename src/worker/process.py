@@ -22,6 +22,7 @@ from typing import Final, Protocol, Self
 
 from src.worker import kin
 from src.worker.decide import Stop
+from src.worker.user import User
 
 _CHUNK: Final = 64 * 1024
 _DRAIN: Final = 1024 * 1024  # the largest pipe an unprivileged process can ask for
@@ -43,7 +44,8 @@ class Commands:
     """Runs shell commands in one folder; leaving the context ends all their descendants.
 
     `sink` gets stdout and stderr, merged, as chunks of bytes. `grace_s` lies between SIGTERM and
-    SIGKILL, `settle_s` is what background processes get to end by themselves.
+    SIGKILL, `settle_s` is what background processes get to end by themselves. `user` runs them: our
+    own if None; it takes root to name another.
     """
 
     def __init__(
@@ -54,8 +56,9 @@ class Commands:
         *,
         grace_s: float,
         settle_s: float,
+        user: User | None = None,
     ) -> None:
-        self._folder, self._env, self._sink = folder, env, sink
+        self._folder, self._env, self._sink, self._user = folder, env, sink, user
         self._grace_s, self._settle_s = grace_s, settle_s
         self._shell = shutil.which("bash") or "/bin/bash"  # ours: the order may set another PATH
         _heed_interrupts()
@@ -96,6 +99,7 @@ class Commands:
         Raises:
             OSError, ValueError: it cannot be started (no shell, a NUL byte, too much environment).
         """
+        other = self._user
         process = self._running = subprocess.Popen(
             [self._shell, "-euo", "pipefail", "-c", cmd],
             cwd=self._folder,
@@ -104,6 +108,9 @@ class Commands:
             stdout=self._input,
             stderr=self._input,
             start_new_session=True,
+            user=other.uid if other else None,
+            group=other.gid if other else None,
+            extra_groups=() if other else None,
         )
         self._groups.add(process.pid)
         with self._exit_of(process.pid) as waitable:
