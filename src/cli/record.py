@@ -26,6 +26,9 @@ def as_dict(report: RunReport) -> dict[str, Any]:
         "trace_id": report.trace_id,
         "flow_id": report.flow_id,
         "status": str(report.status),
+        "started_at": report.started_at,
+        "finished_at": report.finished_at,
+        "end_by": report.end_by,
         "orders": {order.name: _order(order) for order in report.orders},
     }
     if report.reason:
@@ -80,11 +83,21 @@ def _earlier(folder: Path) -> set[str]:
 
 def _order(order: OrderView) -> dict[str, Any]:
     record: dict[str, Any] = {
+        "num": order.num,
         "status": str(order.status),
         "exit_code": order.exit_code,
         "log": order.log,
+        "log_truncated": order.log_truncated,
+        "dispatched_at": order.dispatched_at,
+        "start_by": order.start_by,
         "started_at": order.started_at,
+        "end_by": order.end_by,
         "finished_at": order.finished_at,
+        "dependencies": list(order.dependencies),
+        "cmds": list(order.cmds),
+        "must_succeed": order.must_succeed,
+        "use_lambda": order.use_lambda,
+        "timeout": order.timeout,
     }
     if order.reason:
         record["reason"] = order.reason

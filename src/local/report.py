@@ -17,7 +17,11 @@ from src.local.platform import Adapters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
-    """One order of a finished run; times are epoch milliseconds."""
+    """One order of a finished run, as asked for and as it went; times are epoch milliseconds.
+
+    `start_by` and `end_by` are the row's: no worker may claim after the one, no command run after
+    the other.
+    """
 
     num: str
     name: str
@@ -30,6 +34,12 @@ class OrderView:
     log: str
     log_truncated: bool
     dependencies: tuple[str, ...]
+    cmds: tuple[str, ...] = ()
+    must_succeed: bool = True
+    use_lambda: bool = True
+    timeout: int | None = None  # seconds
+    start_by: int | None = None
+    end_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +57,7 @@ class RunReport:
     started_at: int
     finished_at: int
     refused: bool
+    end_by: int | None = None  # the deadline of the run
 
 
 def report(
@@ -58,7 +69,7 @@ def report(
     assert run is not None
     packaging = _result(adapters, run_id, keys.PACKAGING)
     problems = () if packaging is None else packaging.problems
-    dependencies = dependencies_of(raw_job)
+    asked = orders_of(raw_job)
     rows = adapters.runs.orders(run_id, answer["orders"].values())
     views = []
     for name, num in answer["orders"].items():
@@ -77,7 +88,13 @@ def report(
                 reason="never packaged" if row is None else row.reason,
                 log="" if result is None else result.log,
                 log_truncated=result is not None and result.log_truncated,
-                dependencies=dependencies.get(name, ()),
+                dependencies=tuple(asked[name].get("dependencies") or ()),
+                cmds=tuple(asked[name]["cmds"]),
+                must_succeed=asked[name].get("must_succeed", True),
+                use_lambda=asked[name].get("use_lambda", True),
+                timeout=asked[name]["timeout"],
+                start_by=None if row is None else row.start_by,
+                end_by=None if row is None else row.end_by,
             )
         )
     return RunReport(
@@ -92,6 +109,7 @@ def report(
         started_at=started_at,
         finished_at=run.finished_at or adapters.clock.now_ms(),
         refused=bool(problems),
+        end_by=run.end_by,
     )
 
 
@@ -100,13 +118,10 @@ def _result(adapters: Adapters, run_id: str, num: str) -> Result | None:
     return None if body is None else Result.from_item(decode(body))
 
 
-def dependencies_of(raw_job: object) -> dict[str, tuple[str, ...]]:
-    """Return order name -> names of its dependencies, of an accepted job."""
+def orders_of(raw_job: object) -> dict[str, Mapping[str, Any]]:
+    """Return order name -> the order as an accepted job gives it."""
     assert isinstance(raw_job, Mapping)
     orders = raw_job["orders"]
-    named = (
-        orders.items()
-        if isinstance(orders, Mapping)
-        else ((order["order_name"], order) for order in orders)
-    )
-    return {name: tuple(order.get("dependencies") or ()) for name, order in named}
+    if isinstance(orders, Mapping):
+        return dict(orders)
+    return {order["order_name"]: order for order in orders}

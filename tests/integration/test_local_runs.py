@@ -74,6 +74,24 @@ def test_an_environment_file_lies_under_the_jobs_own() -> None:
     assert "file job order" in report.orders[0].log
 
 
+@pytest.mark.parametrize("as_map", [False, True])
+def test_report_says_what_each_order_was_asked_and_until_when(as_map: bool) -> None:
+    first = {"cmds": ["true", "echo x"], "timeout": 30}
+    second = {"cmds": ["true"], "timeout": 40, "dependencies": ["first"], "must_succeed": False}
+    named = {"first": first, "second": second}
+    listed = [{"order_name": name, **order} for name, order in named.items()]
+
+    report = run({"username": "alice", "orders": named if as_map else listed})
+
+    one, two = report.orders
+    assert (one.cmds, one.timeout, one.must_succeed) == (("true", "echo x"), 30, True)
+    assert (two.cmds, two.timeout, two.must_succeed) == (("true",), 40, False)
+    assert (one.dependencies, two.dependencies) == ((), ("first",))
+    for order in report.orders:
+        assert order.dispatched_at <= order.started_at <= order.start_by < order.end_by
+        assert order.end_by <= report.end_by
+
+
 def test_a_cancel_reaches_a_git_that_waits_for_a_server_that_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"https://127.0.0.1:{server.getsockname()[1]}/x/y.git"

@@ -32,6 +32,10 @@ def order(name: str, status: OrderStatus = OrderStatus.SUCCEEDED, **given: objec
         "log": "fine\n",
         "log_truncated": False,
         "dependencies": (),
+        "cmds": ("make",),
+        "timeout": 30,
+        "start_by": START + 600_000,
+        "end_by": START + 630_000,
     }
     return OrderView(name=name, status=status, **(fields | given))
 
@@ -64,6 +68,7 @@ def report(*orders: OrderView, status: JobStatus = JobStatus.SUCCEEDED) -> RunRe
         started_at=START,
         finished_at=START + 1_000,
         refused=False,
+        end_by=START + 3_600_000,
     )
 
 
@@ -125,13 +130,26 @@ def test_json_object_has_the_promised_shape() -> None:
         "trace_id": "0123456789abcdef",
         "flow_id": "me:0123456789abcdef-exec",
         "status": "succeeded",
+        "started_at": START,
+        "finished_at": START + 1_000,
+        "end_by": START + 3_600_000,
         "orders": {
             "a": {
+                "num": "0001",
                 "status": "succeeded",
                 "exit_code": 0,
                 "log": "fine\n",
+                "log_truncated": False,
+                "dispatched_at": START,
+                "start_by": START + 600_000,
                 "started_at": START + 500,
+                "end_by": START + 630_000,
                 "finished_at": START + 1_000,
+                "dependencies": [],
+                "cmds": ["make"],
+                "must_succeed": True,
+                "use_lambda": True,
+                "timeout": 30,
             }
         },
     }
