@@ -46,13 +46,18 @@ mutants: $(READY)  ## break copies of infra/ line by line: the tests must notice
 	@$(BIN)/python scripts/mutants.py $(ARGS)
 
 .PHONY: lint
-lint: $(READY)  ## check style, types, shell scripts and workflows
+lint: $(READY)  ## check style, types, shell scripts, Dockerfile and workflows
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/shellcheck $(SCRIPTS)
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	@$(BIN)/zizmor --quiet --offline --no-progress .github
+
+.PHONY: image-check
+image-check: $(READY)  ## check what the Dockerfile would make, without Docker
+	@$(BIN)/python scripts/check_image.py
 
 .PHONY: format
 format: $(READY)  ## mend what ruff can mend
