@@ -1,4 +1,4 @@
-"""The workflow is the specification's, and its gates do not skip silently."""
+"""The workflows: the specification's job word for word, gates that do not skip, least rights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from tests.support.terraform.stages import STAGES
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 TEXT = (ROOT / ".github/workflows/test.yml").read_text()
+
+
+def specified_lines() -> range:
+    """Return the lines of test.yml that are the specification's."""
+    before, _, after = TEXT.partition("  phase4-terraform:\n")
+    first = before.count("\n") + 1
+    return range(first, first + re.split(r"\n\n", after)[0].count("\n") + 2)
 
 
 @pytest.fixture
@@ -52,6 +60,66 @@ def test_phases_follow_each_other(jobs: dict[str, Any]) -> None:
         "phase3-docker": "phase2-handlers",
         "phase4-terraform": "phase3-docker",
     }
+
+
+def test_what_zizmor_is_told_to_leave_alone_is_the_specifications() -> None:
+    config = yaml.safe_load((ROOT / ".github/zizmor.yml").read_text())
+
+    ignored = [place for rule in config["rules"].values() for place in rule["ignore"]]
+    assert ignored
+    for place in ignored:
+        file, _, line = place.partition(":")
+        assert file == "test.yml"
+        assert int(line) in specified_lines()
+        assert "uses:" in TEXT.splitlines()[int(line) - 1]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_commit_and_name_their_version(path: Path) -> None:
+    lines = {
+        number: line
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.match(r"\s*(- )?uses:", line)
+        and not (path.name == "test.yml" and number in specified_lines())
+    }
+
+    assert lines
+    pinned = re.compile(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+    assert {number for number, line in lines.items() if not pinned.search(line)} == set()
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_may_read_the_code_and_nothing_else(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+
+    assert workflow["permissions"] == {"contents": "read"}
+    wider = {
+        name: job["permissions"]
+        for name, job in workflow["jobs"].items()
+        if job.get("permissions", {"contents": "read"}) != {"contents": "read"}
+    }
+    oidc = {"contents": "read", "id-token": "write"}
+    assert wider == ({"image": oidc} if path.name == "release.yml" else {})
+
+
+def test_a_newer_push_cancels_the_tests_and_never_a_release() -> None:
+    cancels = {
+        path.name: yaml.safe_load(path.read_text())["concurrency"]["cancel-in-progress"]
+        for path in WORKFLOWS
+    }
+
+    assert cancels == {"release.yml": False, "test.yml": True}
+
+
+def test_images_are_built_alike_in_test_release_and_on_paper() -> None:
+    papers = [TEXT, (ROOT / ".github/workflows/release.yml").read_text()]
+    papers.append((ROOT / "docs/DEPLOY.md").read_text())
+
+    for paper in papers:
+        (build,) = re.findall(r"docker build ((?:.*\\\n)*.*)", paper)
+        assert build.startswith("--platform linux/amd64 --provenance=false ")
+        assert re.search(r"--tag \S+ \.$", build)
+        assert "scripts/try_image.sh" in paper
 
 
 def test_no_job_lets_a_test_be_skipped(jobs: dict[str, Any]) -> None:
