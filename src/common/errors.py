@@ -12,6 +12,7 @@
     ├── IllegalTransition        a status change that the table does not know
     ├── Conflict                 a conditional write lost against another writer
     │   ├── LockHeld             the run's lock belongs to another holder, or is completed
+    │   ├── LockMoved            the run's lock is not as it was read: somebody came meanwhile
     │   ├── NoLock               the run's lock was never made, or has expired
     │   └── LeaseLost            our lease was stolen: stop at once
     └── ServiceError             a call to a platform service did not work
@@ -110,6 +111,14 @@ class LockHeld(Conflict):
     def __init__(self, lock: Lock) -> None:
         self.lock = lock
         super().__init__(f"lock of {lock.run_id} is held by {lock.owner} until {lock.lease} ms")
+
+
+class LockMoved(Conflict):
+    """The lock is not as it was read; `lock` is the record in force, None if there is none."""
+
+    def __init__(self, doing: str, lock: Lock | None) -> None:
+        self.lock = lock
+        super().__init__(f"{doing}: somebody marked or took the lock since it was read")
 
 
 class NoLock(Conflict):

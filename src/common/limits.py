@@ -15,7 +15,7 @@ def check_change(change: Change) -> None:
     Raises:
         ValueError: it holds more than 100 items, or a row twice (a programming error).
     """
-    items = 1 + len(change.orders) + len(change.events)
+    items = 1 + len(change.orders) + len(change.events) + (change.lock is not None)
     if items > TRANSACTION_ITEMS:
         raise ValueError(f"change of {change.run.run_id} holds {items} items, over the limit")
     if len({order.num for order in change.orders}) != len(change.orders):

@@ -26,7 +26,7 @@ class Clock(Protocol):
 
 
 class RunStore(Protocol):
-    """The orders and order_events tables."""
+    """The orders and order_events tables; a change may take the run's lock along."""
 
     def accept(self, run: Run, record: Idempotency, now: int) -> tuple[Run | None, Idempotency]:
         """Put the run and its idempotency record in one transaction, both if absent.
@@ -47,6 +47,11 @@ class RunStore(Protocol):
     ) -> tuple[Run | None, dict[str, Order]]:
         """Return run item and rows in one batch (each strongly consistent, no common snapshot)."""
 
+    def look(
+        self, run_id: str, nums: Iterable[str]
+    ) -> tuple[Lock | None, Run | None, dict[str, Order]]:
+        """Return the run's lock, its item and rows, read as `run_and_orders` does."""
+
     def packaging(self, run_id: str) -> Packaging | None:
         """Return the packaging row."""
 
@@ -57,12 +62,12 @@ class RunStore(Protocol):
         """Put each row if absent; return the stored rows in the given order, whoever wrote them."""
 
     def commit(self, change: Change) -> None:
-        """Write one change atomically (at most 100 items with the run, its rows and events).
+        """Write one change atomically (at most 100 items: the run, its rows, events and lock).
 
         Raises:
             Conflict: the stored run or a row is not of the preceding `rev`. A repetition of the
-            write
-                that made the stored revision (same `rev_by`) is success: its reply was lost.
+            write that made the stored revision (same `rev_by`) is success: its reply was lost.
+            LockMoved: only the lock is not as the change expects it.
         """
 
     def record(self, event: Event) -> None:

@@ -188,13 +188,27 @@ class Lock(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockMove:
+    """What becomes of the run's lock in the same write as a change.
+
+    Conditional on owner and `wake` of `before` being stored: every mark raises the one, every
+    holder changes the other, so nobody came since `before` was read. Where `after` equals it the
+    lock is only looked at.
+    """
+
+    before: Lock
+    after: Lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One atomic step of a run: the run item, changed rows and the events that tell of it.
 
     Written in one transaction, conditional on `run.rev - 1` (and each row's `rev - 1`) being
-    stored.
+    stored, and on the lock being as `lock` expects it.
     """
 
     run: Run
     orders: tuple[Order, ...] = ()
     events: tuple[Event, ...] = ()
+    lock: LockMove | None = None

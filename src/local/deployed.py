@@ -26,6 +26,7 @@ def deployed_adapters(clients: Clients, stack: Stack, clock: Clock) -> Adapters:
             clients,
             orders_table=stack.tables["orders"].name,
             events_table=stack.tables["order_events"].name,
+            locks_table=stack.tables["orchestrator_locks"].name,
         ),
         locks=DynamoLockStore(clients, locks_table=stack.tables["orchestrator_locks"].name),
         internal=S3ObjectStore(clients, bucket=stack.buckets["internal"].name),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from threading import Lock as Mutex
 
-from src.common.errors import LeaseLost, LockHeld, NoLock
-from src.common.records import Lock, Run
+from src.common.errors import LeaseLost, LockHeld, LockMoved, NoLock
+from src.common.records import Lock, LockMove, Run
 
 
 class MemoryLockStore:
@@ -72,6 +72,20 @@ class MemoryLockStore:
     def get(self, run_id: str) -> Lock | None:
         """Return the lock."""
         return self._locks.get(run_id)
+
+    def move(self, move: LockMove, doing: str) -> None:
+        """Do the lock's part of a change.
+
+        Raises:
+            LockMoved: it is not as it was read.
+        """
+        with self._atomic:
+            lock, before = self._locks.get(move.after.run_id), move.before
+            as_read = lock is not None and (lock.owner, lock.wake) == (before.owner, before.wake)
+            if lock is None or not as_read or lock.completed:
+                raise LockMoved(doing, lock)
+            if move.after != before:
+                self._put(move.after)
 
     def everything(self) -> list[Lock]:
         """Return every lock, for those who want to look through them."""

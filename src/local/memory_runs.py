@@ -11,12 +11,15 @@ from threading import Lock
 from src.common.errors import Conflict
 from src.common.limits import check_change
 from src.common.records import Change, Event, Idempotency, Order, Packaging, Run
+from src.common.records import Lock as RunLock
+from src.local.memory_locks import MemoryLockStore
 
 
 class MemoryRunStore:
     """The orders and order_events tables."""
 
-    def __init__(self) -> None:
+    def __init__(self, locks: MemoryLockStore) -> None:
+        self._locks = locks
         self._atomic = Lock()
         self._runs: dict[str, Run] = {}
         self._rows: dict[tuple[str, str], Order] = {}
@@ -53,6 +56,12 @@ class MemoryRunStore:
         """Return run item and rows."""
         return self.run(run_id), self.orders(run_id, nums)
 
+    def look(
+        self, run_id: str, nums: Iterable[str]
+    ) -> tuple[RunLock | None, Run | None, dict[str, Order]]:
+        """Return lock, run item and rows."""
+        return self._locks.get(run_id), self.run(run_id), self.orders(run_id, nums)
+
     def packaging(self, run_id: str) -> Packaging | None:
         """Return the packaging row."""
         return self._packagings.get(run_id)
@@ -82,6 +91,8 @@ class MemoryRunStore:
                 row = self._rows.get((order.run_id, order.num))
                 if row is None or row.rev != order.rev - 1:
                     raise _conflict(run)
+            if change.lock is not None:
+                self._locks.move(change.lock, f"committing {run.run_id} at revision {run.rev}")
             self._runs[run.run_id] = run
             for order in change.orders:
                 self._rows[order.run_id, order.num] = order

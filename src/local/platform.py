@@ -154,10 +154,11 @@ def embedded(stack: Stack, secrets: Mapping[str, str], clock: Clock) -> Platform
     """Return a platform in memory: no cloud, no Docker, nothing outside this process."""
     world = World(stack, clock)
     buckets = MemoryBuckets(world.object_created)
-    runs = WatchedRuns(MemoryRunStore())
+    locks = MemoryLockStore()
+    runs = WatchedRuns(MemoryRunStore(locks))
     adapters = Adapters(
         runs=cast("RunStore", runs),
-        locks=MemoryLockStore(),
+        locks=locks,
         internal=buckets.bucket(stack.buckets["internal"].name, clock),
         done=buckets.bucket(stack.buckets["done"].name, clock),
         code=MemoryCodeStore(buckets),

@@ -32,6 +32,7 @@ def app() -> Orchestrator:
                 clients,
                 orders_table=settings.orders_table,
                 events_table=settings.order_events_table,
+                locks_table=settings.locks_table,
             ),
             locks=DynamoLockStore(clients, locks_table=settings.locks_table),
             internal=S3ObjectStore(clients, bucket=settings.internal_bucket),

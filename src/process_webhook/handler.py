@@ -45,6 +45,7 @@ def app() -> ProcessWebhook:
                 clients,
                 orders_table=settings.orders_table,
                 events_table=settings.order_events_table,
+                locks_table=settings.locks_table,
             ),
             internal=S3ObjectStore(clients, bucket=settings.internal_bucket),
             packager=LambdaPackager(clients, function=settings.process_webhook_function),

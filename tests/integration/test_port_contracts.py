@@ -16,10 +16,19 @@ from typing import Any, TypeVar
 
 import pytest
 
-from src.common.errors import Conflict, LeaseLost, LockHeld, NoLock, Permanent
+from src.common.errors import Conflict, LeaseLost, LockHeld, LockMoved, NoLock, Permanent
 from src.common.keys import result_key
 from src.common.messages import Dispatch, WatchdogInput
-from src.common.records import Change, Event, Idempotency, Order, Packaging, Run
+from src.common.records import (
+    Change,
+    Event,
+    Idempotency,
+    Lock,
+    LockMove,
+    Order,
+    Packaging,
+    Run,
+)
 from src.common.status import JobStatus, OrderStatus
 from src.local.moto_world import MotoWorld
 from tests.support.build import NOW, a_run, an_order
@@ -396,6 +405,143 @@ def test_one_of_many_commits_onto_a_revision_wins(world: PortWorld, run: Run) ->
     stored = world.runs.run(run.run_id)
     assert stored is not None
     assert winners == [stored.rev_by]
+
+
+# -- a change that takes the lock along ------------------------------------------------------------
+
+
+def a_free_lock(world: PortWorld, run: Run) -> Lock:
+    """Return the lock of an accepted run: free, with no mark left."""
+    accepted(world, run)
+    world.locks.mark(run, frozenset({"accepted"}))
+    lock = world.locks.take(run.run_id, "first", NOW, NOW + 1)
+    assert world.locks.release(run.run_id, "first", lock.wake, lock.pending)
+    free = world.locks.get(run.run_id)
+    assert free is not None
+    assert (free.owner, free.pending) == (None, frozenset())
+    return free
+
+
+def taken_by(owner: str, lock: Lock, *marks: str) -> Lock:
+    pending = lock.pending | set(marks)
+    return replace(lock, owner=owner, lease=NOW + 9, wake=lock.wake + 1, pending=pending)
+
+
+def moving(run: Run, before: Lock, after: Lock) -> Change:
+    return Change(
+        run=following(run), events=(an_event(run),), lock=LockMove(before=before, after=after)
+    )
+
+
+def test_a_look_sees_lock_run_and_rows_together(world: PortWorld, run: Run) -> None:
+    assert world.runs.look(run.run_id, ["0001"]) == (None, None, {})
+    lock = a_free_lock(world, run)
+    rows = {row.num: row for row in world.runs.add_orders([an_order(1, run_id=run.run_id)])}
+
+    assert world.runs.look(run.run_id, ["0001", "0002"]) == (lock, run, rows)
+    assert world.runs.look(run.run_id, []) == (lock, run, {})
+
+
+def test_a_change_takes_and_frees_the_lock_with_itself(world: PortWorld, run: Run) -> None:
+    free = a_free_lock(world, run)
+    taken = taken_by("me", free, "0001")
+    freed = replace(taken, owner=None, lease=0, pending=frozenset())
+
+    world.runs.commit(moving(run, free, taken))
+
+    assert world.locks.get(run.run_id) == taken
+    with pytest.raises(LockHeld):
+        world.locks.take(run.run_id, "thief", NOW, NOW + 9)
+
+    world.runs.commit(moving(following(run), taken, freed))
+
+    assert world.locks.get(run.run_id) == freed
+    assert world.runs.run(run.run_id) == following(following(run))
+
+
+def test_a_change_that_only_looks_at_the_lock_leaves_it(world: PortWorld, run: Run) -> None:
+    free = a_free_lock(world, run)
+
+    world.runs.commit(moving(run, free, free))
+
+    assert world.runs.look(run.run_id, []) == (free, following(run), {})
+
+
+@pytest.mark.parametrize("meanwhile", ["marked", "taken", "completed", "stolen"])
+@pytest.mark.parametrize("after", ["taken", "freed", "looked at"])
+def test_a_change_whose_lock_moved_on_writes_nothing(
+    world: PortWorld, run: Run, meanwhile: str, after: str
+) -> None:
+    before = a_free_lock(world, run)
+    if after == "freed":
+        world.locks.mark(run, frozenset({"0001"}))
+        before = world.locks.take(run.run_id, "me", NOW, NOW + 1)
+    others = {
+        "marked": lambda: world.locks.mark(run, frozenset({"0002"})),
+        "taken": lambda: world.locks.take(run.run_id, "thief", NOW + 5, NOW + 9),
+        "completed": lambda: complete(world, run),
+        "stolen": lambda: steal_and_free(world, run),
+    }
+    others[meanwhile]()
+    as_left = world.locks.get(run.run_id)
+    now = {
+        "taken": taken_by("me", before, "0001"),
+        "freed": replace(before, owner=None, lease=0, pending=frozenset()),
+        "looked at": before,
+    }
+
+    with pytest.raises(LockMoved) as caught:
+        world.runs.commit(moving(run, before, now[after]))
+
+    assert caught.value.lock == as_left
+    assert world.runs.look(run.run_id, []) == (as_left, run, {})
+    assert world.runs.events(run.trace_id) == []
+
+
+def complete(world: PortWorld, run: Run) -> None:
+    world.locks.take(run.run_id, "thief", NOW + 5, NOW + 9)
+    world.locks.complete(run.run_id, "thief")
+
+
+def steal_and_free(world: PortWorld, run: Run) -> None:
+    world.locks.mark(run, frozenset({"0002"}))
+    lock = world.locks.take(run.run_id, "thief", NOW + 5, NOW + 9)
+    world.locks.release(run.run_id, "thief", lock.wake, lock.pending)
+
+
+def test_a_change_without_a_lock_to_move_writes_nothing(world: PortWorld, run: Run) -> None:
+    accepted(world, run)
+    never = Lock(run_id=run.run_id, trace_id=run.trace_id, flow_id=run.flow_id, ttl=run.ttl)
+
+    with pytest.raises(LockMoved) as caught:
+        world.runs.commit(moving(run, never, taken_by("me", never)))
+
+    assert caught.value.lock is None
+    assert world.runs.look(run.run_id, []) == (None, run, {})
+
+
+def test_a_conflict_outweighs_a_moved_lock(world: PortWorld, run: Run) -> None:
+    free = a_free_lock(world, run)
+    world.runs.commit(change(following(run, "thief:1")))
+    world.locks.mark(run, frozenset({"0002"}))
+
+    with pytest.raises(Conflict) as caught:
+        world.runs.commit(moving(run, free, taken_by("me", free)))
+
+    assert type(caught.value) is Conflict
+
+
+def test_a_repeated_change_is_success_whatever_became_of_the_lock(
+    world: PortWorld, run: Run
+) -> None:
+    free = a_free_lock(world, run)
+    step = moving(run, free, taken_by("me", free, "0001"))
+    world.runs.commit(step)
+    world.locks.mark(run, frozenset({"0002"}))
+
+    world.runs.commit(step)
+
+    assert world.runs.run(run.run_id) == step.run
 
 
 # -- events ---------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ def memory_ports() -> PortWorld:
     seen: list[HandedOver] = []
     clock = SystemClock()
     buckets = memory.MemoryBuckets()
+    locks = memory.MemoryLockStore()
 
     def handed_over() -> list[HandedOver]:
         taken = list(seen)
@@ -61,8 +62,8 @@ def memory_ports() -> PortWorld:
 
     return PortWorld(
         name="memory",
-        runs=memory.MemoryRunStore(),
-        locks=memory.MemoryLockStore(),
+        runs=memory.MemoryRunStore(locks),
+        locks=locks,
         internal=buckets.bucket("internal", clock),
         done=buckets.bucket("done", clock),
         clock=clock,

@@ -55,7 +55,11 @@ def pauses() -> list[float]:
 @pytest.fixture
 def runs(clients: Clients, pauses: list[float]) -> DynamoRunStore:
     return DynamoRunStore(
-        clients, orders_table="orders", events_table="events", sleep=pauses.append
+        clients,
+        orders_table="orders",
+        events_table="events",
+        locks_table="locks",
+        sleep=pauses.append,
     )
 
 
@@ -311,6 +315,29 @@ def test_releasing_with_nothing_done_sends_no_empty_set(
     )
 
     assert DynamoLockStore(clients, locks_table="locks").release("run-1", "me", 3, frozenset())
+
+
+def test_an_update_that_meets_a_transaction_is_tried_again(
+    clients: Clients, dynamodb: Stubber, pauses: list[float]
+) -> None:
+    locks = DynamoLockStore(clients, locks_table="locks", sleep=pauses.append)
+    for _ in range(2):
+        dynamodb.add_client_error("update_item", "TransactionConflictException")
+    dynamodb.add_response("update_item", {"Attributes": encode(a_lock(owner="me").to_item())})
+
+    assert locks.take("run-1", "me", NOW, NOW + 45_000).owner == "me"
+    assert len(pauses) == 2
+
+
+def test_an_update_that_keeps_meeting_transactions_is_transient(
+    clients: Clients, dynamodb: Stubber, pauses: list[float]
+) -> None:
+    locks = DynamoLockStore(clients, locks_table="locks", sleep=pauses.append)
+    for _ in range(5):
+        dynamodb.add_client_error("update_item", "TransactionConflictException")
+
+    with pytest.raises(Transient, match="taking the lock of run-1: TransactionConflict"):
+        locks.take("run-1", "me", NOW, NOW + 45_000)
 
 
 def test_a_refused_take_reads_the_holder_when_the_answer_lacks_it(

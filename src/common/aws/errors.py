@@ -14,6 +14,7 @@ from typing import Any, Final
 from src.common.errors import Permanent, ServiceError, Transient
 
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+TRANSACTION_CONFLICT: Final = "TransactionConflictException"  # of a write that is in none itself
 TRANSACTION_CANCELED: Final = "TransactionCanceledException"
 
 # Codes that mean "later", whatever HTTP status they come with; 429 and 5xx mean it always.
@@ -53,7 +54,7 @@ _TRANSIENT_CODES: Final = frozenset(
         "ThrottlingException",
         "TooManyRequestsException",
         "TransactionConflict",
-        "TransactionConflictException",
+        TRANSACTION_CONFLICT,
         "TransactionInProgressException",
     }
 )

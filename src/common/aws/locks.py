@@ -1,19 +1,23 @@
 """LockStore on DynamoDB: one item per run, `pk` = `lock:<run_id>`, changed by conditional updates.
 
+A change of the run may take it along (`entry_of`): one transaction over both tables.
+
 Whether a lease ran out is a condition of the write, never DynamoDB's TTL, which lags by days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from src.common.aws.clients import Clients
-from src.common.aws.errors import CONDITION_FAILED, Refusal, calling
+from src.common.aws.errors import CONDITION_FAILED, TRANSACTION_CONFLICT, Refusal, calling
 from src.common.aws.items import decode, value_of
-from src.common.aws.tables import Table
+from src.common.aws.retry import attempts
+from src.common.aws.tables import Table, expression_names
 from src.common.errors import LeaseLost, LockHeld, NoLock
-from src.common.records import Lock, Run
+from src.common.records import Lock, LockMove, Run
 
 # A lock is made by a mark only; taking one that was never marked would make one without a run.
 MARKED: Final = "attribute_exists(pk)"
@@ -23,6 +27,8 @@ TAKEABLE: Final = "(attribute_not_exists(#owner) OR #lease <= :now OR #owner = :
 OPEN: Final = "#completed <> :true"
 # The lock was not stolen.
 OURS: Final = "#owner = :owner"
+# Nobody holds it: a run's step may be written without waiting for anybody.
+NOBODYS: Final = "attribute_not_exists(#owner)"
 # No mark came since we read: releasing now would leave it unseen until the next event.
 UNMARKED: Final = "#wake = :wake"
 
@@ -32,8 +38,15 @@ _IDENTITY: Final = ("run_id", "trace_id", "flow_id", "ttl")
 class DynamoLockStore:
     """The orchestrator_locks table."""
 
-    def __init__(self, clients: Clients, *, locks_table: str) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        *,
+        locks_table: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._table = Table(clients, locks_table)
+        self._sleep = sleep
 
     def mark(self, run: Run | Lock, marks: frozenset[str]) -> Lock:
         """Add `marks` to `pending`, raise `wake`; return the lock as it is afterwards."""
@@ -42,8 +55,7 @@ class DynamoLockStore:
         values = {name: getattr(run, name) for name in _IDENTITY} | {"one": 1}
         if marks:
             values["marks"] = marks
-        with calling(f"marking the lock of {run.run_id}"):
-            return self._update(run.run_id, f"ADD {adds} SET {sets}", None, values)
+        return self._update("marking", run.run_id, f"ADD {adds} SET {sets}", None, values)
 
     def take(
         self,
@@ -66,8 +78,7 @@ class DynamoLockStore:
             update += " DELETE #pending :settled"
         condition = f"{MARKED} AND {OPEN} AND {TAKEABLE}"
         try:
-            with calling(f"taking the lock of {run_id}", CONDITION_FAILED):
-                return self._update(run_id, update, condition, values)
+            return self._update("taking", run_id, update, condition, values)
         except Refusal as refusal:
             held = self._stored(refusal, run_id)
             if held is None:
@@ -86,8 +97,7 @@ class DynamoLockStore:
             values["done"] = done
             update += " DELETE #pending :done"
         try:
-            with calling(f"releasing the lock of {run_id}", CONDITION_FAILED):
-                self._update(run_id, update, f"{OURS} AND {UNMARKED}", values)
+            self._update("releasing", run_id, update, f"{OURS} AND {UNMARKED}", values)
         except Refusal as refusal:
             held = self._stored(refusal, run_id)
             if held is None or held.owner != owner:
@@ -107,40 +117,69 @@ class DynamoLockStore:
 
     def get(self, run_id: str) -> Lock | None:
         """Return the lock."""
-        item = self._table.get(_key(run_id), f"reading the lock of {run_id}")
+        item = self._table.get(lock_key(run_id), f"reading the lock of {run_id}")
         return Lock.from_item(item) if item else None
 
     def _if_ours(
         self, doing: str, run_id: str, owner: str, update: str, values: dict[str, Any]
     ) -> None:
         try:
-            with calling(f"{doing} the lock of {run_id}", CONDITION_FAILED):
-                self._update(run_id, update, OURS, {**values, "owner": owner})
+            self._update(doing, run_id, update, OURS, {**values, "owner": owner})
         except Refusal:
             raise LeaseLost(f"{doing} the lock of {run_id}: {owner} lost it") from None
 
     def _update(
-        self, run_id: str, update: str, condition: str | None, values: Mapping[str, Any]
+        self, doing: str, run_id: str, update: str, condition: str | None, values: Mapping[str, Any]
     ) -> Lock:
-        """One UpdateItem; every attribute is written `#name`, as some are reserved words."""
-        words = f"{update} {condition or ''}".replace("(", " ").replace(")", " ").replace(",", " ")
+        """One UpdateItem; every attribute is written `#name`, as some are reserved words.
+
+        It may meet a transaction that takes the lock along (milliseconds), which the SDK does not
+        try again by itself.
+
+        Raises:
+            Refusal: the condition failed.
+        """
         request: dict[str, Any] = {
             "TableName": self._table.name,
-            "Key": {"pk": value_of(_key(run_id)["pk"])},
+            "Key": {"pk": value_of(lock_key(run_id)["pk"])},
             "UpdateExpression": update,
-            "ExpressionAttributeNames": {w: w[1:] for w in words.split() if w.startswith("#")},
+            "ExpressionAttributeNames": expression_names(f"{update} {condition or ''}"),
             "ExpressionAttributeValues": {f":{name}": value_of(v) for name, v in values.items()},
             "ReturnValues": "ALL_NEW",
         }
         if condition:
             request["ConditionExpression"] = condition
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        reply = self._table.clients.dynamodb.update_item(**request)
-        return Lock.from_item(decode(reply["Attributes"]))
+        doing = f"{doing} the lock of {run_id}"
+        for last in attempts(sleep=self._sleep):
+            try:
+                with calling(doing, CONDITION_FAILED, TRANSACTION_CONFLICT):
+                    reply = self._table.clients.dynamodb.update_item(**request)
+                    return Lock.from_item(decode(reply["Attributes"]))
+            except Refusal as refusal:
+                if refusal.code != TRANSACTION_CONFLICT:
+                    raise
+                if last:
+                    raise refusal.unexpected(doing) from refusal
+        raise AssertionError("the last attempt returns or raises")
 
     def _stored(self, refusal: Refusal, run_id: str) -> Lock | None:
         return Lock.from_item(decode(refusal.item)) if refusal.item else self.get(run_id)
 
 
-def _key(run_id: str) -> dict[str, str]:
+def lock_key(run_id: str) -> dict[str, str]:
+    """Return the key of a run's lock."""
     return {"pk": f"lock:{run_id}"}
+
+
+def entry_of(table: Table, move: LockMove) -> dict[str, Any]:
+    """Return the lock's entry in the transaction of a change."""
+    before, after = move.before, move.after
+    key = lock_key(after.run_id)
+    values: dict[str, Any] = {"wake": before.wake, "true": True}
+    condition = f"{UNMARKED} AND {OPEN} AND {NOBODYS}"
+    if before.owner is not None:
+        condition, values["owner"] = f"{UNMARKED} AND {OPEN} AND {OURS}", before.owner
+    if after == before:
+        return table.check(key, condition, **values)
+    return table.conditional_put({**after.to_item(), **key}, condition, **values)

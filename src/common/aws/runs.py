@@ -20,11 +20,12 @@ from typing import Any, Final
 from src.common.aws.clients import Clients
 from src.common.aws.errors import Refusal, calling
 from src.common.aws.items import decode, value_of
-from src.common.aws.tables import ABSENT, Item, Table, failed_on, stored
-from src.common.errors import Conflict
+from src.common.aws.locks import entry_of, lock_key
+from src.common.aws.tables import ABSENT, Item, Table, failed_on, read_batch, stored
+from src.common.errors import Conflict, LockMoved
 from src.common.keys import PACKAGING, row_key
 from src.common.limits import check_change
-from src.common.records import Change, Event, Idempotency, Order, Packaging, Run
+from src.common.records import Change, Event, Idempotency, Lock, Order, Packaging, Run
 
 ROWS_PER_TRANSACTION: Final = 50
 BYTES_PER_TRANSACTION: Final = 3_000_000  # DynamoDB takes 4 MB, counted a little differently
@@ -46,10 +47,13 @@ class DynamoRunStore:
         *,
         orders_table: str,
         events_table: str,
+        locks_table: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._orders = Table(clients, orders_table, sleep=sleep)
         self._events = Table(clients, events_table, sleep=sleep)
+        self._locks = Table(clients, locks_table, sleep=sleep)
+        self._sleep = sleep
 
     def accept(self, run: Run, record: Idempotency, now: int) -> tuple[Run | None, Idempotency]:
         """Put run and idempotency record, both if absent; see the port."""
@@ -92,6 +96,24 @@ class DynamoRunStore:
         run = found.get(run_id)
         rows = {num: Order.from_item(found[pk]) for pk, num in keys.items() if pk in found}
         return (Run.from_item(run) if run else None), rows
+
+    def look(
+        self, run_id: str, nums: Iterable[str]
+    ) -> tuple[Lock | None, Run | None, dict[str, Order]]:
+        """Return lock, run item and rows in one batch."""
+        the_lock = (self._locks.name, lock_key(run_id)["pk"])
+        the_run = (self._orders.name, run_id)
+        rows = {(self._orders.name, row_key(run_id, num)): num for num in nums}
+        doing = f"looking at {run_id}"
+        found = read_batch(
+            self._orders.clients, [the_lock, the_run, *rows], doing, sleep=self._sleep
+        )
+        lock, run = found.get(the_lock), found.get(the_run)
+        return (
+            Lock.from_item(lock) if lock else None,
+            Run.from_item(run) if run else None,
+            {num: Order.from_item(found[key]) for key, num in rows.items() if key in found},
+        )
 
     def packaging(self, run_id: str) -> Packaging | None:
         """Return the packaging row."""
@@ -136,15 +158,21 @@ class DynamoRunStore:
             ),
             *(self._events.conditional_put(_event_item(event)) for event in events.values()),
         ]
+        if change.lock is not None:
+            puts.append(entry_of(self._locks, change.lock))
         try:
             self._orders.transact(puts, doing)
         except Refusal as refusal:
-            there = None
             if failed_on(refusal, 0):
                 there = stored(refusal, 0) or self._orders.get({"pk": run.run_id}, doing)
-            if not (there and run.rev_by and _revision(there) == (run.rev, run.rev_by)):
-                raise Conflict(f"{doing}: the stored revision is another one") from refusal
-            # Our own earlier write made that revision; only its reply was lost.
+                if there and run.rev_by and _revision(there) == (run.rev, run.rev_by):
+                    return  # our own earlier write made that revision; only its reply was lost
+            elif change.lock is not None and not any(
+                failed_on(refusal, entry) for entry in range(len(puts) - 1)
+            ):
+                lock = stored(refusal, -1) or self._locks.get(lock_key(run.run_id), doing)
+                raise LockMoved(doing, Lock.from_item(lock) if lock else None) from refusal
+            raise Conflict(f"{doing}: the stored revision is another one") from refusal
 
     def record(self, event: Event) -> None:
         """Put one event."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -39,30 +40,10 @@ class Table:
         return decode(reply["Item"]) if "Item" in reply else None
 
     def batch(self, pks: Iterable[str], doing: str) -> dict[str, Item]:
-        """Return the items that exist by `pk`, each strongly consistent.
-
-        Raises:
-            Transient: keys are still unprocessed after several rounds.
-        """
-        wanted = list(dict.fromkeys(pks))
-        found: dict[str, Item] = {}
-        for start in range(0, len(wanted), BATCH_KEYS):
-            keys: list[Any] = [encode({"pk": pk}) for pk in wanted[start : start + BATCH_KEYS]]
-            for last in attempts(sleep=self._sleep):
-                with calling(doing):
-                    reply = self.clients.dynamodb.batch_get_item(
-                        RequestItems={self.name: {"Keys": keys, "ConsistentRead": True}}
-                    )
-                for item in reply["Responses"].get(self.name, ()):
-                    plain = decode(item)
-                    found[plain["pk"]] = plain
-                left = reply.get("UnprocessedKeys", {}).get(self.name)
-                keys = list(left["Keys"]) if left else []
-                if not keys:
-                    break
-                if last:
-                    raise Transient(f"{doing}: {len(keys)} keys are still unprocessed")
-        return found
+        """Return the items that exist by `pk`; see `read_batch`."""
+        keys = [(self.name, pk) for pk in pks]
+        found = read_batch(self.clients, keys, doing, sleep=self._sleep)
+        return {pk: item for (_, pk), item in found.items()}
 
     def put(self, item: Item, doing: str) -> None:
         """Create or replace."""
@@ -89,15 +70,24 @@ class Table:
         self, item: Item, condition: str | None = None, **values: Any
     ) -> dict[str, Any]:
         """Return one entry of a transaction; `values` fill the condition's `:names`."""
-        put: dict[str, Any] = {"TableName": self.name, "Item": encode(item)}
+        return {"Put": {"Item": encode(item), **self._condition(condition, values)}}
+
+    def check(self, key: Mapping[str, str], condition: str, **values: Any) -> dict[str, Any]:
+        """Return an entry of a transaction that writes nothing and has a condition."""
+        return {"ConditionCheck": {"Key": encode(key), **self._condition(condition, values)}}
+
+    def _condition(self, condition: str | None, values: Mapping[str, Any]) -> dict[str, Any]:
+        entry: dict[str, Any] = {"TableName": self.name}
         if condition:
-            put["ConditionExpression"] = condition
-            put["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+            entry["ConditionExpression"] = condition
+            entry["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if names := expression_names(condition or ""):
+            entry["ExpressionAttributeNames"] = names
         if values:
-            put["ExpressionAttributeValues"] = {
+            entry["ExpressionAttributeValues"] = {
                 f":{name}": value_of(value) for name, value in values.items()
             }
-        return {"Put": put}
+        return entry
 
     def transact(self, puts: Sequence[Any], doing: str) -> None:
         """Write all entries or none; a clash with another transaction is tried again a few times.
@@ -119,6 +109,44 @@ class Table:
                     raise refusal.unexpected(doing) from refusal  # throttling, say
                 raise
             return
+
+
+def expression_names(expression: str) -> dict[str, str]:
+    """Return what the `#name`s of an expression stand for, as some names are reserved words."""
+    return {f"#{name}": name for name in re.findall(r"#(\w+)", expression)}
+
+
+def read_batch(
+    clients: Clients,
+    keys: Iterable[tuple[str, str]],
+    doing: str,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[tuple[str, str], Item]:
+    """Return the items that exist by table and `pk`, each strongly consistent.
+
+    Raises:
+        Transient: keys are still unprocessed after several rounds.
+    """
+    wanted = list(dict.fromkeys(keys))
+    found: dict[tuple[str, str], Item] = {}
+    for start in range(0, len(wanted), BATCH_KEYS):
+        request: dict[str, Any] = {}
+        for table, pk in wanted[start : start + BATCH_KEYS]:
+            asked = request.setdefault(table, {"Keys": [], "ConsistentRead": True})
+            asked["Keys"].append(encode({"pk": pk}))
+        for last in attempts(sleep=sleep):
+            with calling(doing):
+                reply = clients.dynamodb.batch_get_item(RequestItems=request)
+            for table, items in reply["Responses"].items():
+                found |= {(table, item["pk"]): item for item in map(decode, items)}
+            request = dict(reply.get("UnprocessedKeys") or {})
+            if not request:
+                break
+            if last:
+                left = sum(len(asked["Keys"]) for asked in request.values())
+                raise Transient(f"{doing}: {left} keys are still unprocessed")
+    return found
 
 
 def failed_on(refusal: Refusal, entry: int) -> bool:
