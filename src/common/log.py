@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from functools import partial
 
 
 def set_up(service: str) -> None:
@@ -10,7 +12,9 @@ def set_up(service: str) -> None:
     from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
     handler = logging.StreamHandler()
-    handler.setFormatter(LambdaPowertoolsFormatter(service=service))
+    # ASCII alone: what a caller wrote can neither end a line nor steer a terminal that shows it.
+    ascii_json = partial(json.dumps, default=str)
+    handler.setFormatter(LambdaPowertoolsFormatter(service=service, json_serializer=ascii_json))
     root = logging.getLogger("src")
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

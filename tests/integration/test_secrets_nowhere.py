@@ -159,8 +159,50 @@ def everything_on(moto: MotoWorld) -> Iterator[tuple[str, str]]:
         yield build["id"], repr(build)
 
 
+KEY, CIPHERTEXT = "AGE-SECRET-KEY-1", "age-encryption.org/v1"
+
+
+def assert_apart(objects: Mapping[str, str], others: Mapping[str, str]) -> None:
+    """Bundles lie in the buckets, the identities that open them everywhere but there."""
+    assert any(CIPHERTEXT in body for body in objects.values())
+    assert any(KEY in text for text in others.values())
+    assert [name for name, body in objects.items() if KEY in body] == []
+    assert [name for name, text in others.items() if CIPHERTEXT in text] == []
+
+
+def test_no_store_of_a_run_in_memory_holds_a_bundle_and_its_key() -> None:
+    platform = embedded(Stack(), SECRETS, SystemClock())
+
+    run_on(platform, JOB, parallel=2, watcher=Listener(), cancelled=lambda: False)
+
+    adapters: Any = platform.adapters
+    buckets = (adapters.internal.everything() | adapters.done.everything()).items()
+    items = (*adapters.runs.everything(), *adapters.locks.everything())
+    assert_apart(
+        {key: body.decode("latin-1") for key, body in buckets},
+        {str(at): repr(item) for at, item in enumerate(items)},
+    )
+
+
+def test_no_store_of_a_run_on_moto_holds_a_bundle_and_its_key() -> None:
+    with MotoWorld() as moto:
+        put_secrets(moto.clients, SECRETS, SECRETS)
+
+        run_on(moto_platform(moto), JOB, parallel=2, watcher=Listener(), cancelled=lambda: False)
+
+        places = dict(everything_on(moto))
+    rows = ("iac-ci-", "arn:")  # tables by their names, executions by theirs
+    others = {name: text for name, text in places.items() if name.startswith(rows)}
+    builds = {name: text for name, text in places.items() if ":" in name} | others
+    assert_apart({name: places[name] for name in places.keys() - builds.keys()}, builds)
+
+
 def test_the_scan_would_find_a_secret_that_leaked() -> None:
     with pytest.raises(AssertionError):
         assert_clean({"row": f"x {TOKEN} y"})
     with pytest.raises(AssertionError):
         assert_clean({"row": base64.b64encode(PASSWORD.encode()).decode()})
+    with pytest.raises(AssertionError):
+        assert_apart({"bundle": f"{KEY} {CIPHERTEXT}"}, {"row": KEY})
+    with pytest.raises(AssertionError):
+        assert_apart({"bundle": CIPHERTEXT}, {"row": f"{KEY} {CIPHERTEXT}"})

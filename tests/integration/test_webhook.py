@@ -83,12 +83,63 @@ def test_a_request_that_is_not_signed_with_the_secret_is_401(header: str | None)
     assert_nothing_was_written(sim)
 
 
+@pytest.mark.parametrize("also", ["sha256=" + "0" * 64, "", "the same"])
+def test_a_signature_that_is_sent_twice_is_401(also: str) -> None:
+    """API Gateway joins headers of one name by commas."""
+    sim = a_sim()
+    event = http_event({"job": a_job("a")}, secret=SECRET)
+    given = event["headers"]["x-hub-signature-256"]
+    event["headers"]["x-hub-signature-256"] = f"{given},{given if also == 'the same' else also}"
+
+    assert call(sim, event)[0] == 401
+    assert_nothing_was_written(sim)
+
+
+MINUTES, DAY = 5 * 60, 24 * 3600
+
+
+@pytest.mark.parametrize("in_base64", [False, True])
+@pytest.mark.parametrize(
+    ("fields", "after", "came_of_it"),
+    [
+        ({"run_id": "r1"}, MINUTES, "the first answer"),
+        ({"run_id": "r1"}, DAY, "the first answer"),
+        ({"issued_at": NOW // 1000}, MINUTES, "the first answer"),
+        ({"issued_at": NOW // 1000}, DAY, "refused"),
+        ({"run_id": "r1", "issued_at": NOW // 1000}, MINUTES, "the first answer"),
+        ({"run_id": "r1", "issued_at": NOW // 1000}, DAY, "refused"),
+        ({}, MINUTES, "the first answer"),
+        ({}, DAY, "a new run"),  # as a scheduler sends it; the strict setting refuses such a body
+    ],
+)
+def test_a_replayed_request_starts_a_run_only_where_nothing_tells_it_from_a_new_one(
+    fields: dict[str, Any], after: int, came_of_it: str, in_base64: bool
+) -> None:
+    sim = a_sim()
+    event = http_event({"job": a_job("a"), **fields}, secret=SECRET, in_base64=in_base64)
+    first = call(sim, event)
+    sim.finish(first[1]["run_id"])
+    sim.clock.sleep(after)
+
+    again = call(sim, event)
+    if again[0] == 200:
+        sim.finish(again[1]["run_id"])
+
+    assert first[0] == 200
+    if came_of_it == "a new run":
+        assert (again[0], sim.worker.started) == (200, {"a": 2})
+    else:
+        assert sim.worker.started == {"a": 1}
+        assert again[0] == 401 if came_of_it == "refused" else again == first
+
+
 def test_a_body_changed_after_signing_is_401() -> None:
     sim = a_sim()
     event = http_event({"job": a_job("a")}, secret=SECRET)
     event["body"] = event["body"].replace("true", "evil")
 
     assert call(sim, event)[0] == 401
+    assert_nothing_was_written(sim)
 
 
 def test_authentication_comes_before_parsing() -> None:

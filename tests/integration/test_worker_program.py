@@ -132,6 +132,8 @@ def test_order_runs_and_is_reported(s3: S3) -> None:
     assert result.status is OrderStatus.SUCCEEDED
     assert "$ echo $TOKEN; env\n***\n" in result.log
     assert "OWN" not in result.log
+    assert "X-Amz-Signature" not in result.log  # URLs of claim and result are the worker's
+    assert order.identity not in result.log
     assert out == result.log
     claim = s3.bucket.claim(replace(order, claim_url=f"{order.num}/claim.json"))
     assert claim.request_id == "build-1"
