@@ -17,9 +17,14 @@ from typing import Any, Final
 import pytest
 
 LAYERS: Final = ("unit", "plan", "integration")
+FOLDERS: Final = {**{layer: layer for layer in LAYERS}, "simulation": "integration"}  # their layer
 THIS_MACHINE: Final = ["127.0.0.1", "::1", "localhost"]
 
-pytest_plugins = ["tests.support.browser", "tests.support.terraform.plugin"]
+pytest_plugins = [
+    "tests.simulation.plugin",
+    "tests.support.browser",
+    "tests.support.terraform.plugin",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,14 +75,14 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def _fits(nodeid: str, layers: list[str]) -> bool:
-    folder = [part for part in nodeid.split("/")[:-1] if part in LAYERS]
+    folder = [FOLDERS[part] for part in nodeid.split("/")[:-1] if part in FOLDERS]
     return len(layers) == 1 and (not folder or folder == layers)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the folders of other layers alone when one layer is asked for: importing takes time."""
     asked = config.option.markexpr
-    others = {*LAYERS} - {asked} if asked in LAYERS else set()
+    others = {name for name, layer in FOLDERS.items() if layer != asked and asked in LAYERS}
     return True if collection_path.is_dir() and collection_path.name in others else None
 
 
@@ -128,4 +133,5 @@ def _layer(report: Any) -> str:
     """A test's layer is its marker; a module that was skipped whole is known by its folder."""
     keywords = getattr(report, "keywords", {})
     folders = report.nodeid.split("/")
-    return next((layer for layer in LAYERS if layer in keywords or layer in folders), "test")
+    by_folder = [FOLDERS[folder] for folder in folders if folder in FOLDERS]
+    return next((layer for layer in LAYERS if layer in keywords or layer in by_folder), "test")

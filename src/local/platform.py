@@ -150,9 +150,11 @@ def handlers(
     }
 
 
-def embedded(stack: Stack, secrets: Mapping[str, str], clock: Clock) -> Platform:
+def embedded(
+    stack: Stack, secrets: Mapping[str, str], clock: Clock, world: World | None = None
+) -> Platform:
     """Return a platform in memory: no cloud, no Docker, nothing outside this process."""
-    world = World(stack, clock)
+    world = world or World(stack, clock)
     buckets = MemoryBuckets(world.object_created)
     locks = MemoryLockStore()
     runs = WatchedRuns(MemoryRunStore(locks))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from src.common.status import TERMINAL, TRANSITIONS, OrderStatus
+from tests.simulation.invariants import INVARIANTS
 
 pytestmark = pytest.mark.unit
 
@@ -27,6 +28,14 @@ def test_the_diagram_of_an_orders_life_is_the_transition_table() -> None:
     assert found is not None
     drawn = [line.strip() for line in found[1].splitlines() if "-->" in line]
     assert sorted(drawn) == sorted(diagram())
+
+
+def test_the_invariants_are_word_for_word_those_that_the_simulation_checks() -> None:
+    found = re.search(r"<!-- invariants -->(.*)<!-- /invariants -->", TEXT, re.DOTALL)
+
+    assert found is not None
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", found[1], re.MULTILINE)
+    assert rows == list(INVARIANTS.items())
 
 
 def test_every_file_that_the_architecture_names_is_there() -> None:

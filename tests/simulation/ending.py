@@ -1,0 +1,176 @@
+"""What must be true of a run when nothing will happen any more: the second group of invariants."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from src.common import keys
+from src.common.codec import decode
+from src.common.records import Order, Run
+from src.common.status import TERMINAL
+from tests.simulation.invariants import hold
+from tests.simulation.model import BUSY, Plan
+from tests.simulation.simulation import Simulation
+
+MINUTE_MS = 60_000
+CALM_MS, FAULTY_MS = 2 * MINUTE_MS, 6 * MINUTE_MS
+
+ENDS_AS = {"dies": "timed_out", "lost": "failed"}  # what the watchdog says of them
+OUTSIDE = {"failed", "timed_out"}  # how an order may end whose own process was killed
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A run that has ended, as it is stored."""
+
+    run: Run
+    rows: Mapping[str, Order]
+    plan: Plan
+    sim: Simulation
+
+    @classmethod
+    def of(cls, sim: Simulation, run_id: str) -> Ending:
+        """Read what became of a run."""
+        plan = Plan.of(sim.jobs[run_id])
+        run = sim.stored.runs.run(run_id)
+        assert run is not None, f"{run_id} was never accepted"
+        return cls(run, sim.stored.runs.orders(run_id, plan.needs), plan, sim)
+
+    @property
+    def slack_ms(self) -> int:
+        """How much later than its deadline something may be."""
+        return FAULTY_MS if self.sim.faults else CALM_MS
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run was ended early."""
+        return self.run.closing is not None
+
+
+def check(sim: Simulation, run_id: str = "r1") -> Ending:
+    """Make sure that a run ended well.
+
+    Raises:
+        Violation: it did not.
+    """
+    ending = Ending.of(sim, run_id)
+    _it_ends(ending)
+    _in_time(ending)
+    _exactly_once(ending)
+    _right_end(ending)
+    _true_story(ending)
+    _all_is_free(ending)
+    model = sim.watch.models[run_id]
+    model.agrees_with_rows(ending.run, ending.rows)
+    hold("one end", model.done and model.finished_json, "no done object, or no finished.json")
+    return ending
+
+
+def _it_ends(ending: Ending) -> None:
+    run = ending.run
+    hold("it ends", run.finished_at is not None, f"{run.run_id} has not ended: {run}")
+    assert run.finished_at is not None
+    late = (run.finished_at - run.end_by - ending.slack_ms) / 1000
+    hold("it ends", late <= 0, f"{run.run_id} ended {late} s late")
+
+
+def _in_time(ending: Ending) -> None:
+    for num, row in ending.rows.items():
+        if row.dispatched_at is None or row.finished_at is None:
+            continue
+        assert row.start_by is not None
+        body = ending.sim.stored.internal.get(keys.claim_key(row.run_id, num))
+        claim = decode(body) if body is not None else {}
+        due = int(claim["end_by"]) if claim.get("by") == "worker" else row.start_by
+        late = (row.finished_at - due - ending.slack_ms) / 1000
+        hold("in time", late <= 0, f"{num} ended {late} s late")
+
+
+def _exactly_once(ending: Ending) -> None:
+    sim, run = ending.sim, ending.run
+    for num, row in ending.rows.items():
+        times = sim.started[f"{run.run_id}:{num}"]
+        lost = sim.outcomes.get(row.name) == "lost"
+        excused = num in sim.killed or lost or row.status == "cancelled"
+        had_to = row.dispatched_at is not None and not excused and not _too_late(row)
+        hold("exactly once", not had_to or times == 1, f"{num} started {times} times")
+        hold("one start", times <= 1, f"{num} started {times} times")
+
+
+def _too_late(row: Order) -> bool:
+    """The deadline of order or run was there before a worker was."""
+    return row.status in OUTSIDE and row.reason is not None and "deadline" in row.reason
+
+
+def _right_end(ending: Ending) -> None:
+    """The reference: what each order ends as, by the outcomes that its commands were given."""
+    sim, plan = ending.sim, ending.plan
+    for num in plan.needs:
+        row = ending.rows.get(num)
+        if row is None:
+            hold("right end", ending.closed, f"{num} has no row")
+            continue
+        outcome = sim.outcomes.get(row.name, "succeeded")
+        stopped = [
+            need
+            for need in plan.needs[num]
+            if ending.rows[need].status != "succeeded" and plan.must_succeed[need]
+        ]
+        allowed = {"skipped"} if stopped else {ENDS_AS.get(outcome, outcome)}
+        if not stopped and num in sim.killed:
+            allowed |= OUTSIDE
+        if ending.closed:
+            allowed |= {"skipped", "cancelled", "timed_out"}
+        hold("right end", row.status in allowed, f"{num} ended {row.status}, not {allowed}")
+
+
+def _true_story(ending: Ending) -> None:
+    """Each order's row and its events say the same, and so do the run item and the job's events."""
+    run = ending.run
+    events = ending.sim.stored.runs.events(run.trace_id)
+    told: dict[str, list[str]] = {}
+    for event in (e for e in events if e.run_id == run.run_id and e.event != "late_result"):
+        told.setdefault(event.order_name, []).append(event.event)
+    twice = {n: c for n, names in told.items() if (c := Counter(names)) and max(c.values()) > 1}
+    hold("true story", not twice, f"told twice: {twice}")
+    for row in ending.rows.values():
+        expected = [str(row.status)]
+        if row.dispatched_at is not None:
+            expected.insert(0, "claimed")
+        names = [name for name in told.pop(row.name, []) if name != "handed_over"]
+        hold("true story", names == expected, f"{row.name}: {names}, not {expected}")
+    job = set(told.pop(keys.JOB, []))
+    expected_of_job = {"accepted", "finished"}
+    if run.packaged_at is not None:
+        expected_of_job.add("packaged")
+    if run.closing is not None:
+        expected_of_job.add("closing")
+    hold("true story", job == expected_of_job, f"the job: {job}, not {expected_of_job}")
+    hold("true story", not told, f"events of no order: {told}")
+    ends = [e.status for e in events if e.run_id == run.run_id and e.event == "finished"]
+    hold("true story", ends == [run.status], f"told to end as {ends}, and did as {run.status}")
+
+
+def _all_is_free(ending: Ending) -> None:
+    sim, run = ending.sim, ending.run
+    lock = sim.stored.locks.get(run.run_id)
+    hold("all is free", lock is not None and lock.completed, f"the lock: {lock}")
+    assert lock is not None
+    hold("all is free", lock.owner is None and not lock.pending, f"the lock: {lock}")
+    active = [num for num, row in ending.rows.items() if row.status in BUSY]
+    hold("all is free", not active, f"{active} are still under way")
+    open_ = [row.num for row in ending.rows.values() if row.status not in TERMINAL]
+    hold("all is free", not open_ or ending.closed, f"{open_} never ended")
+    assert run.finished_at is not None
+    for name, ended in sim.aws.executions.items():
+        if name.startswith(f"{run.run_id}-"):
+            hold("all is free", ended is not None, f"watchdog {name} never ends")
+
+
+def story_of(sim: Simulation, how: str) -> str:
+    """Return what to show of a simulation that went wrong: how to repeat it, and its story."""
+    faults: Any = "; ".join(sim.faults) or "none"
+    return f"{how}\nfaults: {faults}\n\n{sim.story.text()}"

@@ -1,0 +1,304 @@
+"""A whole run, or several, in a simulated AWS: the real handlers, everything around them simulated.
+
+    with Simulation(policy) as sim:
+        sim.submit(job, run_id="r1")
+        sim.run()
+        sim.check()
+
+Every call of every port is a point where another process may go on, where a process may die or
+stall, and a step that the model has to allow.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from unittest.mock import patch
+
+from src.common import keys
+from src.common.messages import Dispatch
+from src.common.status import OrderStatus
+from src.local.memory import MemoryWorkers
+from src.local.platform import Adapters, Platform, embedded, handlers
+from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WORKER, Stack
+from src.worker import decide
+from src.worker.app import Worker
+from src.worker.decide import Deadline
+from src.worker.execution import Ending, Execution
+from tests.simulation.aws import SimulatedAws
+from tests.simulation.invariants import Violation
+from tests.simulation.policy import Die, Pause, Policy
+from tests.simulation.scheduler import CALL_MS, Scheduler
+from tests.simulation.story import Story
+from tests.simulation.watch import Watch
+from tests.support.build import NOW
+
+COMMANDS_MS: Final = 7_000  # what an order's commands take
+RESEND_S: Final = 10  # a caller who got no answer asks again
+
+
+class SimulatedClock:
+    """The scheduler's time, as the handlers' port."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def now_ms(self) -> int:
+        return self._scheduler.now
+
+    def sleep(self, seconds: float) -> None:
+        self._scheduler.sleep(int(seconds * 1000))
+
+
+MakePlatform = Callable[[Stack, SimulatedClock, SimulatedAws], Platform]
+
+
+def in_memory(stack: Stack, clock: SimulatedClock, aws: SimulatedAws) -> Platform:
+    """Return the platform on the in-memory adapters."""
+    platform = embedded(stack, {}, clock, aws)
+    builds = MemoryWorkers(aws.start_build)  # which knows for how long a token is remembered
+    return replace(platform, adapters=replace(platform.adapters, builds=builds))
+
+
+class Simulation:
+    """One simulated world. `outcomes` say by order name how its commands end (default: well).
+
+    An outcome is a status, `dies` (the worker's process, in the middle of its commands) or `lost`
+    (no worker ever gets it).
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        outcomes: Mapping[str, str] | None = None,
+        *,
+        make_platform: MakePlatform = in_memory,
+        now: int = NOW,
+    ) -> None:
+        self.policy = policy or Policy()
+        self.outcomes = outcomes or {}
+        self.scheduler = Scheduler(now, self.policy.choose)
+        self.clock = SimulatedClock(self.scheduler)
+        self.story = Story(now)
+        self.stack = Stack()
+        self.aws = SimulatedAws(self.stack, self.clock, self.scheduler, self.policy, self._tell)
+        self.aws.unreachable = frozenset(n for n, out in self.outcomes.items() if out == "lost")
+        self.aws.died = lambda actor: self.killed.add(actor.order or "")
+        platform = make_platform(self.stack, self.clock, self.aws)
+        self.stored = platform.adapters
+        self.watch = Watch(self.stored)
+        self.jobs: dict[str, Mapping[str, Any]] = {}
+        self.answers: dict[str, list[Any]] = {}
+        self.calls: list[tuple[str, str]] = []  # which process called what
+        self.started: Counter[str] = Counter()  # command lists, by `<run_id>:<num>`
+        self.killed: set[str] = set()  # orders whose own process was killed
+        self.faults: list[str] = []  # what the policy did
+        self.violation: Violation | None = None
+        self.adapters = self._tapped()
+        self.aws.functions.update(handlers(self.adapters, self.stack))
+        self.aws.functions[WORKER] = self._worker()
+        self._patches = patch("uuid.uuid4", self._uuid)
+        self._uuids = 0
+
+    def __enter__(self) -> Self:
+        self._patches.start()
+        self._logging = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _at: TracebackType | None,
+    ) -> None:
+        self.scheduler.close()
+        logging.disable(self._logging)
+        self._patches.stop()
+
+    # -- what callers do ----------------------------------------------------------------------
+
+    def submit(self, job: Mapping[str, Any], run_id: str = "r1", *, resend: int = 5) -> None:
+        """Send a job by direct invocation, and again while there is no answer."""
+        if run_id not in self.jobs:
+            self.jobs[run_id] = job
+            self.watch.expect(run_id, job)
+        event = {"job": job, "run_id": run_id, "trace_id": "abcdef0123456789"}
+
+        def answered(error: BaseException | None, answer: Any) -> None:
+            if error is None and answer["statusCode"] == 200:
+                self.answers.setdefault(run_id, []).append(answer["body"])
+            elif resend:
+                self._tell("the caller gets no answer, and sends the job again")
+                again = lambda: self.submit(job, run_id, resend=resend - 1)  # noqa: E731
+                self.scheduler.after(RESEND_S, again)
+
+        self.aws.call(PROCESS_WEBHOOK, event, answered)
+
+    def cancel(self, run_id: str = "r1") -> None:
+        """Ask for the end of a run, as the command line does: by an object."""
+        key = keys.cancel_key(run_id)
+        self.scheduler.spawn("canceller", lambda: self.adapters.internal.put(key, b"{}"))
+
+    # -- running ------------------------------------------------------------------------------
+
+    def run(self, until: Callable[[], bool] = lambda: False, *, days: float = 2) -> None:
+        """Let everything happen, until nothing is left to happen or `until` says stop.
+
+        Raises:
+            Violation: with the story.
+        """
+        last = self.scheduler.now + int(days * 24 * 3600 * 1000)
+        while not until() and self.scheduler.now < last and self.scheduler.step():
+            if self.violation is not None:
+                raise self.violation
+
+    def started_commands(self, dispatch: Dispatch) -> None:
+        """Note that commands start."""
+        actor = self.scheduler.current
+        assert actor is not None
+        self.started[f"{dispatch.run_id}:{dispatch.num}"] += 1
+        self._tell(f"{actor.name} starts the commands of {dispatch.num} ({dispatch.name})")
+        self._hold(lambda: self.watch.started(dispatch, actor.name))
+
+    def call(
+        self, name: str, do: Callable[..., Any], args: tuple[Any, ...], named: Mapping[str, Any]
+    ) -> Any:
+        """Be a call of a process to the platform."""
+        actor = self.scheduler.current
+        if actor is None:
+            return do(*args, **named)
+        self.scheduler.point()
+        self.calls.append((actor.name, name))
+        number = len(self.calls)
+        self._suffer(number, name, "before")
+        out: Any
+        error: Exception | None = None
+        try:
+            out = do(*args, **named)
+        except Exception as caught:  # noqa: BLE001 - it is raised again, in the process
+            out = error = caught
+        self.story.call(self.scheduler.now, actor.name, name, (*args, *named.values()), out)
+        self.scheduler.now += CALL_MS
+        if error is None:
+            self._hold(lambda: self.watch.see(actor.name, name, args, named, out))
+        self._suffer(number, name, "after")
+        if error is not None:
+            raise error
+        return out
+
+    def _suffer(self, number: int, name: str, when: str) -> None:
+        actor = self.scheduler.current
+        assert actor is not None
+        match self.policy.fault(number, name, when, actor):
+            case Die(lost):
+                self.faults.append(f"{actor.name} dies {when} {name}")
+                self._tell(self.faults[-1])
+                if lost and actor.name.startswith(ORCHESTRATOR):
+                    self.aws.lost.add(actor)
+                self.scheduler.die()
+            case Pause(ms):
+                self.faults.append(f"{actor.name} stands still for {ms / 1000} s {when} {name}")
+                self._tell(self.faults[-1])
+                self.scheduler.sleep(ms)
+
+    def _hold(self, step: Callable[[], None]) -> None:
+        """Take a step of the model; keep what it says from the handlers, which would handle it."""
+        try:
+            step()
+        except Violation as violation:
+            self.violation = self.violation or violation
+
+    def _tell(self, text: str) -> None:
+        self.story.tell(self.scheduler.now, text)
+
+    def _uuid(self) -> uuid.UUID:
+        """Return a known uuid, and remember whose it is: a replay has the same ones."""
+        self._uuids += 1
+        made = uuid.UUID(int=self._uuids, version=4)
+        if (actor := self.scheduler.current) is not None:
+            self.story.names[str(made)] = actor.name
+        return made
+
+    # -- putting it together ------------------------------------------------------------------
+
+    def _tapped(self) -> Adapters:
+        wrapped: dict[str, Any] = {
+            spec.name: _Tapped(spec.name, getattr(self.stored, spec.name), self)
+            for spec in fields(Adapters)
+            if spec.name != "clock"
+        }
+        return replace(self.stored, **wrapped)
+
+    def _worker(self) -> Worker:
+        worker = Worker(
+            self.adapters.internal,
+            self.adapters.uploads,
+            self.clock,
+            lambda _text: None,
+            environ={},
+            folder=Path("/dev/shm") if Path("/dev/shm").is_dir() else None,
+        )
+        given = {spec.name: getattr(worker._execution, spec.name) for spec in fields(Execution)}
+        worker._execution = SimulatedExecution(**given, sim=self)
+        return worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedExecution(Execution):
+    """Commands that take a while and end as told; all around them is the worker's own code."""
+
+    sim: Simulation
+
+    def __call__(self, dispatch: Dispatch, deadline: Deadline, place: Path) -> Ending:
+        self._unpack(dispatch, place / "work")
+        scheduler = self.sim.scheduler
+        if scheduler.now >= deadline.at:
+            return self._stopped(decide.Stop.DEADLINE, deadline)
+        self.sim.started_commands(dispatch)
+        outcome = self.sim.outcomes.get(dispatch.name, "succeeded")
+        ends = scheduler.now + COMMANDS_MS
+        if outcome == "timed_out":
+            ends = deadline.at
+        while scheduler.now < min(ends, deadline.at):
+            step = min(int(self.pace.poll_s * 1000), min(ends, deadline.at) - scheduler.now)
+            scheduler.sleep(step)
+            if outcome == "dies":
+                self.sim.faults.append(f"the commands of {dispatch.num} kill their worker")
+                scheduler.die()
+            if scheduler.now < deadline.at and self._cancelled(dispatch):
+                return self._stopped(decide.Stop.CANCEL, deadline)
+        if scheduler.now >= deadline.at:
+            return self._stopped(decide.Stop.DEADLINE, deadline)
+        status = OrderStatus(outcome)
+        return Ending(status=status, exit_code=0 if status is OrderStatus.SUCCEEDED else 1)
+
+    @staticmethod
+    def _stopped(why: decide.Stop, deadline: Deadline) -> Ending:
+        status, reason = decide.stopped(why, deadline.reason)
+        return Ending(status=status, reason=reason)
+
+
+class _Tapped:
+    """An adapter whose calls go through the simulation."""
+
+    def __init__(self, name: str, target: Any, sim: Simulation) -> None:
+        self._name, self._target, self._sim = name, target, sim
+
+    def __getattr__(self, method: str) -> Any:
+        called = getattr(self._target, method)
+        if method.startswith(("presign", "everything")):
+            return called  # a computation, not a call
+        name, sim = f"{self._name}.{method}", self._sim
+
+        def call(*args: Any, **named: Any) -> Any:
+            return sim.call(name, called, args, named)
+
+        setattr(self, method, call)
+        return call
