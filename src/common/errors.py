@@ -9,6 +9,7 @@
     ├── NotConfigured            no webhook secret is set: fail closed -> 503
     ├── PackagingError           code or secrets of orders could not be had (lists every problem)
     ├── BundleError              a bundle or a zip of code is corrupt, hostile or too large
+    ├── VersionRefused           a row or payload of another release: left untouched -> 503
     ├── IllegalTransition        a status change that the table does not know
     ├── Conflict                 a conditional write lost against another writer
     │   ├── LockHeld             the run's lock belongs to another holder, or is completed
@@ -95,6 +96,10 @@ class NotConfigured(IacCiError):
 
 class BundleError(IacCiError):
     """A bundle or a zip of code is corrupt, hostile or too large."""
+
+
+class VersionRefused(IacCiError):
+    """A row or payload is of a version that this release cannot read; nothing of it is changed."""
 
 
 class IllegalTransition(IacCiError):

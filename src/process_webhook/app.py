@@ -18,6 +18,7 @@ from src.common.errors import (
     RunConflict,
     Transient,
     Unauthenticated,
+    VersionRefused,
 )
 from src.common.ports import Clock, SecretSource
 from src.common.status import OrderStatus
@@ -39,6 +40,7 @@ _STATUS: Final[dict[type[IacCiError], int]] = {
     RunConflict: 409,
     BodyTooLarge: 413,
     NotConfigured: 503,
+    VersionRefused: 503,
     Transient: 503,
 }
 
@@ -115,9 +117,7 @@ class ProcessWebhook:
     def _answer_http(self, trigger: Http) -> tuple[int, dict[str, Any]]:
         try:
             if not trigger.iam:
-                authenticate(
-                    self.webhook_secret.secrets(), trigger.body, trigger.headers.get(HEADER)
-                )
+                self._authenticate(trigger)
             if len(trigger.body) > MAX_BODY:
                 raise BodyTooLarge(f"body: {len(trigger.body)} bytes, over {MAX_BODY}")
             github_event = trigger.headers.get("x-github-event")
@@ -129,6 +129,12 @@ class ProcessWebhook:
         except IacCiError as error:
             return _refusal(error)
         return self._answer(body, signed=not trigger.iam)
+
+    def _authenticate(self, trigger: Http) -> None:
+        secrets = self.webhook_secret.secrets()
+        line = authenticate(secrets, trigger.body, trigger.headers.get(HEADER))
+        if len(secrets) > 1:  # whoever rotates them wants to know when the old one is unused
+            log.info("signed with line %d of %d of the webhook secret", line, len(secrets))
 
     def _answer_direct(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         size = len(json.dumps(body, ensure_ascii=False).encode())
@@ -188,7 +194,7 @@ def _refusal(error: IacCiError) -> tuple[int, dict[str, Any]]:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
     if status >= 500:
         log.error("answering %d: %s", status, error)
-    if isinstance(error, NotConfigured):
+    if isinstance(error, NotConfigured | VersionRefused):
         return status, {"error": str(error), "details": [{"path": "", "message": str(error)}]}
     if isinstance(error, JobRefused):
         return status, {

@@ -9,6 +9,7 @@ from typing import Any, assert_never
 
 from src.common import keys
 from src.common.codec import encode
+from src.common.errors import VersionRefused
 from src.common.messages import Claim, Result, WatchdogInput, read_claim
 from src.common.ports import Clock, ObjectStore
 from src.common.status import OrderStatus
@@ -35,7 +36,13 @@ class WatchdogCheck:
             `{"done": bool, "poked_at": epoch ms | None}`.
         """
         del context
-        task = WatchdogInput.from_item(event)
+        try:
+            task = WatchdogInput.from_item(event)
+        except VersionRefused as error:
+            # An execution that failed would leave its order unguarded for good: it goes on waiting
+            # for a release that understands it.
+            log.error("%s", error)  # noqa: TRY400
+            return {"done": False, "poked_at": event.get("poked_at")}
         now = self._clock.now_ms()
         turn = self._turn(task, now)
         if turn is Turn.POKE:

@@ -91,7 +91,8 @@ class Worker:
         """Handle one delivery; return its `status`, `left` when it was not ours to run.
 
         Raises:
-            Permanent: the payload is no dispatch that we can read, or the result was refused.
+            VersionRefused: the payload is another release's: a repetition may reach that one.
+            Permanent: the payload is no dispatch, or the result was refused.
             Transient: claiming or reporting got no answer; a repetition finds out what came of it.
         """
         dispatch = decide.read_dispatch(event)

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from src.common.errors import IacCiError, Permanent
 from src.common.messages import Claim, Dispatch, Result
-from src.common.plain import VERSION
 from src.common.status import OrderStatus
 
 RESERVE_MS: Final = 20_000  # of the Lambda's own time: ending processes and sending the result
@@ -62,15 +61,13 @@ def read_dispatch(event: Mapping[str, Any]) -> Dispatch:
     """Return the dispatch in a payload.
 
     Raises:
-        Permanent: it is of a newer version, or no dispatch at all.
+        VersionRefused: it is another release's.
+        Permanent: it is no dispatch at all.
     """
-    name = f"{event.get('run_id')}:{event.get('num')}"
-    version = event.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise Permanent(f"dispatch of {name}: version {version}, this worker reads up to {VERSION}")
     try:
         return Dispatch.from_item(event)
     except TypeError as error:
+        name = f"{event.get('run_id')}:{event.get('num')}"
         raise Permanent(f"dispatch of {name} is incomplete: {error}") from None
 
 

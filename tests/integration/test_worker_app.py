@@ -15,7 +15,7 @@ import pytest
 
 from src.common import codec
 from src.common.clock import SystemClock
-from src.common.errors import Permanent, Transient
+from src.common.errors import Permanent, Transient, VersionRefused
 from src.common.messages import Claim, Result
 from src.common.plain import VERSION
 from src.common.status import OrderStatus
@@ -441,7 +441,7 @@ def test_expired_claim_url_means_leaving_quietly(bucket: Bucket, tmp_path: Path)
 def test_newer_dispatch_is_refused_before_the_claim(bucket: Bucket) -> None:
     order = replace(bucket.order("true"), version=VERSION + 1)
 
-    with pytest.raises(Permanent, match="version"):
+    with pytest.raises(VersionRefused, match="version"):
         a_worker(bucket)(order.to_item(), CONTEXT)
 
     assert order.claim_url not in bucket.objects

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from src.common.errors import BundleError, Permanent
+from src.common.errors import BundleError, Permanent, VersionRefused
 from src.common.messages import Claim, Dispatch
 from src.common.plain import VERSION
 from src.common.status import OrderStatus
@@ -142,7 +142,7 @@ def test_stopped_commands_say_why() -> None:
 def test_newer_dispatch_is_refused_with_both_versions() -> None:
     item = DISPATCH.to_item() | {"version": VERSION + 1}
 
-    with pytest.raises(Permanent, match=rf"run-1:0003: version {VERSION + 1}.*up to {VERSION}"):
+    with pytest.raises(VersionRefused, match=rf"run-1:0003: version {VERSION + 1},.*{VERSION};"):
         decide.read_dispatch(item)
 
 
