@@ -23,8 +23,10 @@ def secrets_of(parameter: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in parameter.splitlines() if line.strip())
 
 
-def authenticate(secrets: Iterable[str], body: bytes, signature: str | None) -> None:
+def authenticate(secrets: Iterable[str], body: bytes, signature: str | None) -> int:
     """Check the signature of a raw body against each valid secret, in constant time.
+
+    Returns the number of the secret that signed, from 1.
 
     Raises:
         NotConfigured: there is no secret at all; an empty one would let everybody in.
@@ -40,3 +42,4 @@ def authenticate(secrets: Iterable[str], body: bytes, signature: str | None) -> 
     matches = [hmac.compare_digest(sign(secret, body).encode(), given) for secret in secrets]
     if not any(matches):
         raise Unauthenticated("the header X-Hub-Signature-256 does not match the body")
+    return matches.index(True) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -166,11 +167,15 @@ def test_an_empty_secret_lets_nobody_in(value: str) -> None:
     assert call(sim, http_event({"job": a_job("a")}, secret=""))[0] == 503
 
 
-def test_two_secrets_are_valid_while_one_replaces_the_other() -> None:
+def test_two_secrets_are_valid_while_one_replaces_the_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
     sim = Sim(secrets={PARAMETER: "old\nnew\n"})
 
-    for secret in ("old", "new"):
+    for line, secret in enumerate(("old", "new"), 1):
         assert call(sim, http_event({"job": a_job(secret)}, secret=secret))[0] == 200
+        assert f"signed with line {line} of 2 of the webhook secret" in caplog.text
 
 
 def test_a_changed_secret_is_noticed_within_five_minutes() -> None:
@@ -184,6 +189,31 @@ def test_a_changed_secret_is_noticed_within_five_minutes() -> None:
 
     assert call(sim, http_event({"job": a_job("b")}, secret="old"))[0] == 401
     assert call(sim, http_event({"job": a_job("b")}, secret="new"))[0] == 200
+
+
+def test_while_a_secret_is_rotated_no_caller_that_follows_the_steps_is_refused() -> None:
+    """Two warm processes that read the secret at different times; docs/how-to has the steps."""
+    secrets, clock = {PARAMETER: "old"}, OwnedClock()
+    early, late = (Sim(platform=embedded(Stack(), secrets, clock), clock=clock) for _ in range(2))
+    jobs = map(str, range(100))
+
+    def statuses(secret: str) -> set[int]:
+        body = {"job": a_job(next(jobs))}
+        return {call(sim, http_event(body, secret=secret))[0] for sim in (early, late)}
+
+    assert call(early, http_event({"job": a_job("warm")}, secret="old"))[0] == 200
+    clock.sleep(200)
+    assert statuses("old") == {200}
+
+    secrets[PARAMETER] = "old\nnew\n"  # 1. both are valid
+    assert statuses("old") == {200}
+    clock.sleep(300)  # 2. every process has read it: callers move one by one
+    assert statuses("new") == statuses("old") == {200}
+    secrets[PARAMETER] = "new\n"  # 3. the old one goes
+    assert statuses("new") == {200}
+    clock.sleep(300)
+    assert statuses("new") == {200}
+    assert statuses("old") == {401}
 
 
 def test_the_function_url_trusts_the_platforms_authentication() -> None:
