@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from src.common import log
+from src.common import budget, log
 from src.common.aws.clients import default_clients
 from src.common.aws.functions import CodeBuilds, LambdaWorkers, StepFunctionsWatchdogs
 from src.common.aws.locks import DynamoLockStore
@@ -48,4 +48,5 @@ def app() -> Orchestrator:
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Take an S3 event of callbacks."""
-    return app()(event, context)
+    with budget.of(context):
+        return app()(event, context)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Final, TypeVar
 
-from src.common import log
+from src.common import budget, log
 from src.common.aws.clients import default_clients
 from src.common.aws.functions import LambdaPackager
 from src.common.aws.objects import S3CodeStore, S3ObjectStore
@@ -67,4 +67,5 @@ def app() -> ProcessWebhook:
 
 def handler(event: Mapping[str, Any], context: Any) -> Any:
     """Take a request, or package the run that our own invocation names."""
-    return app()(event, context)
+    with budget.of(context):
+        return app()(event, context)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from src.common import log
+from src.common import budget, log
 from src.common.aws.clients import default_clients
 from src.common.aws.objects import S3ObjectStore
 from src.common.clock import SystemClock
@@ -27,4 +27,5 @@ def app() -> WatchdogCheck:
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Take one turn of the watchdog whose input `event` is."""
-    return app()(event, context)
+    with budget.of(context):
+        return app()(event, context)

@@ -18,6 +18,7 @@ from src.common import codec
 from src.common.errors import Permanent, Transient
 from src.common.messages import Claim, Dispatch, Result
 from src.common.ports import Clock, Uploads
+from src.common.retry import REPORT, attempts
 from src.common.status import OrderStatus
 from src.worker import decide
 from src.worker.decide import Outcome
@@ -26,7 +27,6 @@ from src.worker.user import User
 
 _log = logging.getLogger(__name__)
 
-_REPORT_PAUSES_S: Final = (1, 2, 4, 8, 16)  # between attempts to send a result
 _LEFT: Final = {"status": str(Outcome.LEFT)}
 
 
@@ -155,7 +155,11 @@ class Worker:
         """Send the result; that somebody else ended the order first (412) is fine."""
         doing = f"reporting {dispatch.run_id}:{dispatch.num}"
         body = codec.encode(result.to_item())
-        for pause_s in (*_REPORT_PAUSES_S, None):
+
+        def left_s() -> float:
+            return context.get_remaining_time_in_millis() / 1000
+
+        for last in attempts(REPORT, sleep=self._clock.sleep, left_s=left_s):
             try:
                 status = self._uploads.put_new(dispatch.result_url, body)
             except Transient as error:
@@ -166,7 +170,5 @@ class Worker:
                 if status < 500 and status not in (409, 429):
                     raise Permanent(f"{doing}: HTTP {status}")
                 trouble = f"HTTP {status}"
-            left_s = context.get_remaining_time_in_millis() / 1000
-            if pause_s is None or left_s < 2 * pause_s:
+            if last:
                 raise Transient(f"{doing}: {trouble}")
-            self._clock.sleep(pause_s)

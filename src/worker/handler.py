@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from src.common import log
+from src.common import budget, log
 from src.common.aws.clients import Clients, config, default_clients
 from src.common.aws.objects import S3ObjectStore
 from src.common.aws.uploads import HttpUploads
@@ -55,4 +55,5 @@ def app() -> Worker:
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
     """Run the order that the dispatch `event` hands over."""
-    return app()(event, context)
+    with budget.of(context):
+        return app()(event, context)

@@ -521,7 +521,7 @@ def test_result_is_sent_again_until_it_arrives(
     result = run(bucket, bucket.order("true"), uploads=Urls(bucket, result=shaky))
 
     assert result.status is OrderStatus.SUCCEEDED
-    assert clock.slept == [1, 2]
+    assert len(clock.slept) == 2
 
 
 def test_result_that_never_arrives_fails_the_invocation(

@@ -9,6 +9,9 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from src.common.aws.bounds import Bounds
+from src.common.retry import CALL
+
 if TYPE_CHECKING:
     from boto3.session import Session
     from botocore.config import Config
@@ -20,9 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
-ATTEMPTS: Final = 5  # of one call in all, with exponential backoff and jitter between them
 CONNECT_TIMEOUT_S: Final = 3
-READ_TIMEOUT_S: Final = 20  # a holder renews a lease of 45 s, so no call may hang for longer
+READ_TIMEOUT_S: Final = 8
 
 
 def config(service: str, endpoint: str | None = None) -> Config:
@@ -32,7 +34,7 @@ def config(service: str, endpoint: str | None = None) -> Config:
     return Config(
         # Said outright: for presigning boto3 may still choose SigV2, which newer regions refuse.
         signature_version="s3v4" if service == "s3" else "v4",
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": CALL.attempts},
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
         tcp_keepalive=True,
@@ -57,7 +59,9 @@ class Clients:
         """The session that makes every client; hooks on its events see every call."""
         from boto3.session import Session
 
-        return Session(region_name=self.region)
+        session = Session(region_name=self.region)
+        Bounds().attach(session)
+        return session
 
     def _make(self, service: str) -> Any:
         return self.session.client(  # type: ignore[call-overload]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from src.common.aws.bounds import OutOfTime
 from src.common.errors import Permanent, ServiceError, Transient
 
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
@@ -128,6 +129,8 @@ def translate(error: Exception, doing: str) -> ServiceError | None:
             return _cancelled(error.response.get("CancellationReasons", ()), message)
         later = code in _TRANSIENT_CODES or status == 429 or status >= 500
         return Transient(message) if later else Permanent(message)
+    if isinstance(error, OutOfTime):
+        return Transient(f"{doing}: {error}")
     if isinstance(error, boto.HTTPClientError | boto.ConnectionError | boto.IncompleteReadError):
         return Transient(f"{doing}: {error}")
     if isinstance(error, boto.CredentialRetrievalError | boto.MetadataRetrievalError):

@@ -14,10 +14,10 @@ from typing import Any, Final
 from src.common.aws.clients import Clients
 from src.common.aws.errors import CONDITION_FAILED, TRANSACTION_CONFLICT, Refusal, calling
 from src.common.aws.items import decode, value_of
-from src.common.aws.retry import attempts
 from src.common.aws.tables import Table, expression_names
 from src.common.errors import LeaseLost, LockHeld, NoLock
 from src.common.records import Lock, LockMove, Run
+from src.common.retry import attempts
 
 # A lock is made by a mark only; taking one that was never marked would make one without a run.
 MARKED: Final = "attribute_exists(pk)"

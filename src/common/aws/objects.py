@@ -12,8 +12,8 @@ from typing import Final
 
 from src.common.aws.clients import Clients
 from src.common.aws.errors import Refusal, calling
-from src.common.aws.retry import attempts
 from src.common.errors import Transient
+from src.common.retry import attempts
 
 _EXISTS: Final = ("PreconditionFailed", "412")
 _CONCURRENT: Final = ("ConditionalRequestConflict", "409")

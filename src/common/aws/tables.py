@@ -10,8 +10,8 @@ from typing import Any, Final
 from src.common.aws.clients import Clients
 from src.common.aws.errors import CONDITION_FAILED, TRANSACTION_CANCELED, Refusal, calling
 from src.common.aws.items import decode, encode, value_of
-from src.common.aws.retry import attempts
 from src.common.errors import Transient
+from src.common.retry import attempts
 
 BATCH_KEYS: Final = 100  # of one BatchGetItem
 

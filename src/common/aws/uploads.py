@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from src.common.aws.retry import attempts
 from src.common.errors import Permanent, Transient
+from src.common.retry import UPLOAD, attempts
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -63,7 +63,7 @@ class HttpUploads:
         from requests import RequestException
 
         reply: Response | None = None
-        for last in attempts(base_s=0.2, cap_s=5, sleep=self._sleep):
+        for last in attempts(UPLOAD, sleep=self._sleep):
             try:
                 reply = self._session.request(method, url, timeout=TIMEOUT_S, **request)
             except RequestException as error:
