@@ -36,6 +36,14 @@ test: $(READY)  ## run every test that this machine can run; STRICT=1: all or fa
 browser:  ## see to it that the tests of pages find a Chromium, or say what to install
 	@scripts/browser.sh
 
+.PHONY: aws-up
+aws-up: $(READY)  ## start an AWS on 127.0.0.1 (ARGS="--port 4566 --keep --access-log FILE")
+	@$(BIN)/python -m tests.support.embedded_aws up $(ARGS)
+
+.PHONY: aws-down
+aws-down: $(READY)  ## end it
+	@$(BIN)/python -m tests.support.embedded_aws down $(ARGS)
+
 .PHONY: plan-one
 plan-one: $(READY)  ## show the plan of STAGE=02-deploy (or another) and run its tests
 	@: $(if $(STAGE),,$(error name the stage: make plan-one STAGE=02-deploy))
