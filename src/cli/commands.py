@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from src.cli import inputs, record
 from src.cli.exit_codes import INTERRUPTED, NOT_SUCCEEDED, OK, REFUSED
 from src.cli.interrupts import Interrupts
 from src.cli.problems import FileRefused
+from src.cli.say import complain, say
 from src.cli.text import count
 from src.common.errors import IacCiError, JobRefused, Problem
 from src.common.status import JobStatus
@@ -53,17 +53,17 @@ def run_file(
             raise FileRefused(file, refused.problems, lines) from None
     except FileRefused as refused:
         if as_json:
-            _say(record.dumps(record.refusal(refused.problems)))
+            say(record.dumps(record.refusal(refused.problems)))
         return _refuse(refused)
     except KeyboardInterrupt:
-        _complain("interrupted twice, stopped at once")
+        complain("interrupted twice, stopped at once")
         return INTERRUPTED
     except IacCiError as error:
-        _complain(str(error))
+        complain(str(error))
         return NOT_SUCCEEDED
     code = _kept(report, log_dir, _exit_code(report, interrupted=interrupted))
     if as_json:
-        _say(record.dumps(record.as_dict(report)))
+        say(record.dumps(record.as_dict(report)))
     if report.refused:
         _refuse(FileRefused(file, report.problems, lines))
     return code
@@ -77,7 +77,7 @@ def validate_file(file: Path) -> int:
     from src.common.graph import layers
 
     depth = len(layers(job.graph))
-    _say(f"{file}: {count(len(job.orders), 'order')} in {count(depth, 'layer')}, nothing is wrong")
+    say(f"{file}: {count(len(job.orders), 'order')} in {count(depth, 'layer')}, nothing is wrong")
     return OK
 
 
@@ -92,10 +92,10 @@ def graph_file(file: Path, *, mermaid: bool) -> int:
 
     needs = {order.order_name: order.dependencies for order in job.orders}
     if mermaid:
-        _say(flowchart(needs))
+        say(flowchart(needs))
         return OK
     out = console.out()
-    _say(draw.drawing(needs, width=out.width, ascii_only=console.is_ascii(out)))
+    say(draw.drawing(needs, width=out.width, ascii_only=console.is_ascii(out)))
     return OK
 
 
@@ -147,7 +147,7 @@ def _kept(report: RunReport, log_dir: Path | None, code: int) -> int:
     try:
         record.write(report, log_dir)
     except OSError as error:
-        _complain(f"writing the run's record to {log_dir}: {error}")
+        complain(f"writing the run's record to {log_dir}: {error}")
         return code or NOT_SUCCEEDED
     return code
 
@@ -187,24 +187,6 @@ def _prepare(folder: Path) -> None:
 
 def _refuse(refused: FileRefused) -> int:
     for line in refused.shown:
-        _complain(line)
-    _complain(f"refused: {count(len(refused.shown), 'problem')}")
+        complain(line)
+    complain(f"refused: {count(len(refused.shown), 'problem')}")
     return REFUSED
-
-
-def _say(text: str) -> None:
-    from src.cli import console
-
-    try:
-        print(text, flush=True)  # noqa: T201 - the command's answer
-    except BrokenPipeError:
-        console.silence(sys.stdout)
-    except UnicodeEncodeError:
-        print(text.encode("ascii", "replace").decode(), flush=True)  # noqa: T201
-    except OSError as error:  # a full disk
-        console.silence(sys.stdout)
-        _complain(f"writing the answer: {error}")
-
-
-def _complain(text: str) -> None:
-    print(text.encode("utf-8", "replace").decode(), file=sys.stderr)  # noqa: T201

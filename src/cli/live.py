@@ -37,12 +37,13 @@ class LiveView:
         *,
         cancelling: Callable[[], bool],
         now_ms: Callable[[], int] | None = None,
+        began: int | None = None,
     ) -> None:
         self.board = Board()
         self._console = console
         self._cancelling = cancelling
         self._now_ms = now_ms or SystemClock().now_ms
-        self._began = self._now_ms()
+        self._began = self._now_ms() if began is None else began
         self._next_frame = 0.0
         self._longest_name = 0
         self._live = Live(

@@ -14,6 +14,7 @@ import typer
 
 from src import __version__
 from src.cli.exit_codes import INTERRUPTED
+from src.cli.remote.app import app as remote
 
 app = typer.Typer(
     name="iac-ci",
@@ -137,6 +138,9 @@ def graph(
     from src.cli.commands import graph_file
 
     raise typer.Exit(graph_file(file, mermaid=mermaid))
+
+
+app.add_typer(remote)
 
 
 def main() -> None:

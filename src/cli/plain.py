@@ -26,12 +26,13 @@ class PlainView:
         *,
         cancelling: Callable[[], bool],
         now_ms: Callable[[], int] | None = None,
+        began: int | None = None,
     ) -> None:
         self.board = Board()
         self._console = console
         self._cancelling = cancelling
         self._now_ms = now_ms or SystemClock().now_ms
-        self._began = self._now_ms()
+        self._began = self._now_ms() if began is None else began
         self._width = 0
         self._unflushed = False
         self._said_cancelling = False

@@ -14,10 +14,11 @@ from rich.text import Text
 from src.cli import style
 from src.cli.console import is_ascii
 from src.cli.text import clean, count, duration
-from src.common.status import OrderStatus
+from src.common.status import JobStatus, OrderStatus
 
 if TYPE_CHECKING:
     from src.local.report import OrderView, RunReport
+    from src.remote.state import OrderState, RunState
 
 
 MAX_ROWS: Final = 100  # of the table; orders that succeeded are left out first
@@ -30,16 +31,28 @@ WENT_WRONG: Final = frozenset({OrderStatus.FAILED, OrderStatus.TIMED_OUT})
 
 def show(report: RunReport, console: Console, *, tails: bool) -> None:
     """Print table and verdict; `tails` adds the end of failed orders' logs."""
-    rows = _chosen(report.orders)
-    console.print(_table(report, rows, console))
-    if hidden := len(report.orders) - len(rows):
-        console.print(Text(f"and {count(hidden, 'more order')}", "dim"))
+    _show_table(report, console)
     if tails:
         _show_tails(report, console)
     console.print(_verdict(report, console), soft_wrap=True)
 
 
-def _chosen(orders: Sequence[OrderView]) -> list[OrderView]:
+def show_state(state: RunState, console: Console, now: int) -> None:
+    """Print table and verdict of a run that may still go on."""
+    shown = state.at(now)
+    if shown.orders:
+        _show_table(shown, console)
+    console.print(_verdict(shown, console), soft_wrap=True)
+
+
+def _show_table(report: RunReport | RunState, console: Console) -> None:
+    rows = _chosen(report.orders)
+    console.print(_table(report, rows, console))
+    if hidden := len(report.orders) - len(rows):
+        console.print(Text(f"and {count(hidden, 'more order')}", "dim"))
+
+
+def _chosen(orders: Sequence[OrderView | OrderState]) -> list[OrderView | OrderState]:
     if len(orders) <= MAX_ROWS:
         return list(orders)
     wrong = [order for order in orders if order.status is not OrderStatus.SUCCEEDED]
@@ -48,7 +61,9 @@ def _chosen(orders: Sequence[OrderView]) -> list[OrderView]:
     return sorted(chosen, key=lambda order: order.num)
 
 
-def _table(report: RunReport, rows: Sequence[OrderView], console: Console) -> Table:
+def _table(
+    report: RunReport | RunState, rows: Sequence[OrderView | OrderState], console: Console
+) -> Table:
     wide = console.width >= WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("order", no_wrap=not wide, overflow="fold")
@@ -75,23 +90,25 @@ def _table(report: RunReport, rows: Sequence[OrderView], console: Console) -> Ta
     return table
 
 
-def _bar_cells(rows: Sequence[OrderView], width: int) -> int:
+def _bar_cells(rows: Sequence[OrderView | OrderState], width: int) -> int:
     names = max((cell_len(order.name) for order in rows), default=0)
     low, high = BAR_CELLS
     return max(low, min(high, width - names - 38))
 
 
-def _time(order: OrderView) -> str:
+def _time(order: OrderView | OrderState) -> str:
     if order.started_at is None or order.finished_at is None:
         return ""
     return duration(order.finished_at - order.started_at)
 
 
-def _timeline(order: OrderView, report: RunReport, cells: int, *, ascii_only: bool) -> Text:
+def _timeline(
+    order: OrderView | OrderState, report: RunReport | RunState, cells: int, *, ascii_only: bool
+) -> Text:
     """Return where in the run the order ran, or why it did not."""
     if order.started_at is None or order.finished_at is None:
         return Text(clean(order.reason or ""), "dim")
-    span = max(report.finished_at - report.started_at, 1)
+    span = max(_span(report), 1)
     scale = cells / span
     first = min(max(int((order.started_at - report.started_at) * scale), 0), cells - 1)
     last = min(max(int((order.finished_at - report.started_at) * scale), first), cells - 1)
@@ -101,6 +118,10 @@ def _timeline(order: OrderView, report: RunReport, cells: int, *, ascii_only: bo
         (run * (last - first + 1), style.COLOUR[order.status]),
         (track * (cells - 1 - last), "dim"),
     )
+
+
+def _span(report: RunReport | RunState) -> int:
+    return (report.finished_at or report.started_at) - report.started_at
 
 
 def _show_tails(report: RunReport, console: Console) -> None:
@@ -129,15 +150,16 @@ def _tail(log: str) -> Iterator[str]:
     yield from (clean(line) for line in lines[-TAIL_LINES:])
 
 
-def _verdict(report: RunReport, console: Console) -> Text:
+def _verdict(report: RunReport | RunState, console: Console) -> Text:
     counts = Counter(order.status for order in report.orders)
     told = ", ".join(f"{counts[status]:,} {style.word(status)}" for status in counts)
+    within = "for" if report.status is JobStatus.RUNNING else "in"
     text = Text()
     text.append(
         f"{style.sign(report.status, ascii_only=is_ascii(console))} {style.word(report.status)}",
         f"bold {style.COLOUR[report.status]}",
     )
-    text.append(f" in {duration(report.finished_at - report.started_at)}: {told}")
+    text.append(f" {within} {duration(_span(report))}: {told or 'no order is packaged yet'}")
     if report.reason and report.reason != report.status:
         text.append(f"; {clean(report.reason)}")
     text.append(f" (run {report.run_id})", "dim")

@@ -34,6 +34,7 @@ class Policy:
 
 CALL: Final = Policy(attempts=5, base_s=0.05, cap_s=2)  # of a service, by a holder of a lease
 UPLOAD: Final = Policy(attempts=5, base_s=0.2, cap_s=5)  # through a presigned URL
+SUBMIT: Final = Policy(attempts=4, base_s=0.5, cap_s=8)  # of a job, by a person who waits
 REPORT: Final = Policy(attempts=6, base_s=1, cap_s=20)  # of a result, which nobody else has
 
 

@@ -11,10 +11,12 @@ import typer.main
 
 from src.cli import exit_codes
 from src.cli.main import app
+from src.cli.remote.submit import PARAMETER_VARIABLE, SECRET_VARIABLE
 from src.common import settings
 from src.common.settings import Settings, variable
 from src.common.status import JobStatus, OrderStatus
 from src.common.validation import JOB_FIELDS, ORDER_FIELDS
+from src.remote.target import PARTS
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +56,13 @@ def test_every_variable_of_the_handlers_is_documented_and_no_other() -> None:
     known = {variable(field) for model in models() for field in model.model_fields}
 
     assert first_cells(section("Environment of the handlers")) == known
+
+
+def test_every_variable_of_the_command_line_is_documented_and_no_other() -> None:
+    names = {part.variable for part in PARTS.values()}
+    of_options = {"IAC_CI_STACK_OUTPUTS", SECRET_VARIABLE, PARAMETER_VARIABLE}
+
+    assert first_cells(section("Environment of the command line")) == names | of_options
 
 
 def test_every_field_of_a_job_is_documented_and_no_other() -> None:

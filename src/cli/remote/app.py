@@ -1,0 +1,127 @@
+"""The commands for a deployed stack: arguments and options; what they do lies beside this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from src.cli.remote.options import PANEL, AsJson, EndpointUrl, Run, Stack, StackOutputs
+
+app = typer.Typer()
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Post there: the API (signed with the webhook secret) or the function URL (SigV4).",
+        show_default=False,
+    ),
+]
+FunctionName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Invoke this function instead, with IAM alone.", show_default=False
+    ),
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The webhook secret lies there.", show_default=False),
+]
+SecretParameter = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Or in this SSM parameter.", show_default=False),
+]
+SecretEnv = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VARIABLE",
+        help="Or in this variable (default: IAC_CI_WEBHOOK_SECRET).",
+        show_default=False,
+    ),
+]
+RunId = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="The run's id (default: a fresh one). The same id again starts nothing twice.",
+        show_default=False,
+    ),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Show the run until it ends, as `wait` does.")]
+
+
+@app.command(rich_help_panel=PANEL)
+def submit(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The job, YAML or JSON.", show_default=False)
+    ],
+    *,
+    url: Url = None,
+    function: FunctionName = None,
+    secret_file: SecretFile = None,
+    secret_parameter: SecretParameter = None,
+    secret_env: SecretEnv = None,
+    run_id: RunId = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+    stack_outputs: StackOutputs = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Submit a job to a deployed stack and print the run's id.
+
+    Exit code: 0 accepted (with --wait: as `wait`), 1 no answer, 2 refused.
+    """
+    from src.cli.remote.answer import answered
+    from src.cli.remote.submit import Way, submit_file
+
+    stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
+    way = Way(
+        url=url,
+        function=function,
+        secret_file=secret_file,
+        secret_parameter=secret_parameter,
+        secret_env=secret_env,
+    )
+    raise typer.Exit(
+        answered(
+            lambda: submit_file(file, stack, way, run_id=run_id, wait=wait, as_json=as_json),
+            as_json=as_json,
+        )
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def status(
+    run: Run,
+    *,
+    as_json: AsJson = False,
+    stack_outputs: StackOutputs = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Show where a run stands."""
+    from src.cli.remote.answer import answered
+    from src.cli.remote.watch import show_status
+
+    stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
+    raise typer.Exit(answered(lambda: show_status(run, stack, as_json=as_json), as_json=as_json))
+
+
+@app.command(rich_help_panel=PANEL)
+def wait(
+    run: Run,
+    *,
+    as_json: AsJson = False,
+    stack_outputs: StackOutputs = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Show a run until it ends.
+
+    Exit code: 0 succeeded, 1 failed, timed out or cancelled, 2 refused, 130 interrupted.
+    """
+    from src.cli.remote.answer import answered
+    from src.cli.remote.watch import wait_for
+
+    stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
+    raise typer.Exit(answered(lambda: wait_for(run, stack, as_json=as_json), as_json=as_json))

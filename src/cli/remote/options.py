@@ -1,0 +1,74 @@
+"""The options that commands for a deployed stack share, and the connection that they ask for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from src.remote.aws import AwsStack
+    from src.remote.target import Target
+
+PANEL = "Deployed stacks"
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+StackOutputs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        envvar="IAC_CI_STACK_OUTPUTS",
+        help="`terraform output -json` of 02-deploy, - for stdin; else IAC_CI_* variables.",
+        show_default=False,
+    ),
+]
+EndpointUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="AWS_ENDPOINT_URL",
+        help="Another AWS, such as an emulator.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """Which stack was asked for."""
+
+    outputs: str | None
+    endpoint: str | None
+
+    def target(self, **given: str | None) -> Target:
+        """Return the names of its parts.
+
+        Raises:
+            FileRefused: the outputs cannot be read.
+        """
+        from src.cli.problems import FileRefused
+        from src.common.errors import JobRefused, Problem
+        from src.remote import target
+
+        text, name = None, Path(self.outputs or "")
+        if self.outputs:
+            try:
+                text = sys.stdin.read() if self.outputs == "-" else name.read_text("utf-8")
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or "it is not UTF-8"
+                raise FileRefused(name, [Problem("", f"cannot be read: {why}")]) from None
+        try:
+            return target.find(text, os.environ, **given)
+        except JobRefused as refused:
+            raise FileRefused(name, refused.problems) from None
+
+    def connect(self, target: Target | None = None) -> AwsStack:
+        """Return the connection; nothing is called yet."""
+        from src.remote.aws import connect
+
+        return connect(target or self.target(), self.endpoint)

@@ -1,0 +1,25 @@
+"""The two streams: answers on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+
+def say(text: str) -> None:
+    """Print an answer on stdout, whatever its encoding, its disk or its reader make of it."""
+    from src.cli import console
+
+    try:
+        print(text, flush=True)  # noqa: T201 - the command's answer
+    except BrokenPipeError:
+        console.silence(sys.stdout)
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "replace").decode(), flush=True)  # noqa: T201
+    except OSError as error:  # a full disk
+        console.silence(sys.stdout)
+        complain(f"writing the answer: {error}")
+
+
+def complain(text: str) -> None:
+    """Print a message on stderr."""
+    print(text.encode("utf-8", "replace").decode(), file=sys.stderr)  # noqa: T201

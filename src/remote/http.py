@@ -1,0 +1,76 @@
+"""The POST to the webhook over HTTPS."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from src import __version__
+from src.common.errors import Permanent, Transient
+from src.common.retry import SUBMIT, attempts
+from src.remote.submit import Answer
+
+TIMEOUT_S: Final = (5, 40)  # to connect, to read: an HTTP API cuts off at 30
+_CA: Final = "AWS_CA_BUNDLE"  # what AWS's own tools trust, where the endpoint is an emulator
+
+
+class HttpPost:
+    """POST with `requests`: repeated while there is no answer, 429 or 5xx; no redirects."""
+
+    def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep = sleep
+
+    def __call__(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Return status and body of the last answer.
+
+        Raises:
+            Permanent: the URL is none.
+            Transient: no attempt was answered.
+        """
+        import requests
+
+        parts = urlsplit(url)
+        if parts.scheme not in ("https", "http") or not parts.hostname:
+            raise Permanent(f"{url!r} is no https URL")
+        headers = {**headers, "user-agent": f"iac-ci/{__version__}"}
+        options: dict[str, Any] = {"verify": os.environ[_CA]} if os.environ.get(_CA) else {}
+        reply: requests.Response | None = None
+        for last in attempts(SUBMIT, sleep=self._sleep):
+            try:
+                reply = requests.post(
+                    url,
+                    data=body,
+                    headers=headers,
+                    timeout=TIMEOUT_S,
+                    allow_redirects=False,  # what is signed goes where it was sent
+                    **options,
+                )
+            except requests.RequestException as error:
+                if last and reply is None:
+                    raise Transient(f"posting to {parts.netloc}: {_why(error)}") from None
+                continue
+            if reply.status_code < 500 and reply.status_code != 429:
+                break
+        assert reply is not None  # else the last attempt raised
+        return reply.status_code, _body(reply)
+
+
+def _body(reply: Any) -> Any:
+    if 300 <= reply.status_code < 400:
+        return f"a redirect to {reply.headers.get('location', 'nowhere')}; give that URL"
+    try:
+        return json.loads(reply.content)
+    except ValueError:
+        return str(reply.text)
+
+
+def _why(error: Exception) -> str:
+    """Return the innermost cause, which is the one that a person understands."""
+    cause: BaseException = error
+    while inner := (cause.__cause__ or cause.__context__):
+        cause = inner
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

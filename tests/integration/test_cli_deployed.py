@@ -1,0 +1,324 @@
+"""`iac-ci` against a deployed stack: AWS's APIs and the webhook over HTTP, real workers behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.common.aws.clients import Clients
+from src.local.stack import Stack
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+IAC_CI = Path(sys.executable).parent / "iac-ci"
+ENDS_IN = 60  # seconds: a bound on waiting, no measure
+SECRET = "a webhook secret"
+
+JOB = """\
+username: me
+orders:
+  plan: {cmds: ["echo planned"], timeout: 30}
+  apply: {cmds: ["echo applied; exit 3"], timeout: 30, dependencies: [plan]}
+  check: {cmds: ["true"], timeout: 30, dependencies: [apply]}
+"""
+GOOD_JOB = "username: me\norders:\n  plan: {cmds: [echo planned], timeout: 30}\n"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The served stack and a way to call the command line on it."""
+
+    endpoint: str
+    url: str
+    outputs: Path
+    folder: Path
+
+    @property
+    def clients(self) -> Clients:
+        return Clients(region=Stack().region, endpoint=self.endpoint)
+
+    def env(self, **more: str) -> dict[str, str]:
+        given = {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "IAC_CI_STACK_OUTPUTS": str(self.outputs),
+            "IAC_CI_WEBHOOK_SECRET": SECRET,
+            **more,
+        }
+        return {**os.environ, **{name: value for name, value in given.items() if value}}
+
+    def __call__(self, *args: object, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [IAC_CI, *map(str, args)],
+            capture_output=True,
+            text=True,
+            timeout=ENDS_IN,
+            check=False,
+            env=self.env(**env),
+        )
+
+    def start(self, *args: object, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [IAC_CI, *map(str, args)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.env(**env),
+        )
+
+    def job(self, text: str) -> Path:
+        file = self.folder / f"{uuid.uuid4().hex}.yaml"
+        file.write_text(text)
+        return file
+
+    def submitted(self, text: str) -> str:
+        """Submit a job; return its run id."""
+        done = self("submit", self.job(text))
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    folder = tmp_path_factory.mktemp("deployed")
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.stack_server"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        told = json.loads(server.stdout.readline())
+        outputs = folder / "outputs.json"
+        outputs.write_text(json.dumps(told["outputs"]))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", "key")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+            yield Deployed(told["endpoint"], told["url"], outputs, folder)
+        server.stdin.close()
+        assert server.wait(ENDS_IN) == 0
+
+
+def expire(deployed: Deployed, run_id: str, *, events_too: bool = False) -> None:
+    """Take away what the run's rows (and its done object) say, as time does."""
+    stack, clients = Stack(), deployed.clients
+    orders = stack.tables["orders"].name
+    for pk in (run_id, *(f"{run_id}:{num:04d}" for num in range(4))):
+        clients.dynamodb.delete_item(TableName=orders, Key={"pk": {"S": pk}})
+    if events_too:
+        bucket = stack.buckets["done"].name
+        clients.s3.delete_object(Bucket=bucket, Key=f"{run_id}/done")
+
+
+def statuses(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {name: order["status"] for name, order in answer["orders"].items()}
+
+
+FAILED = {"plan": "succeeded", "apply": "failed", "check": "skipped"}
+
+
+def test_a_job_is_submitted_waited_for_and_told_to_programs(deployed: Deployed) -> None:
+    run_id = deployed.submitted(JOB)
+
+    waited = deployed("wait", run_id, "--json")
+    asked = deployed("status", run_id, "--json")
+
+    assert (waited.returncode, asked.returncode) == (1, 0)
+    told = json.loads(waited.stdout)
+    assert (told["run_id"], told["status"], statuses(told)) == (run_id, "failed", FAILED)
+    assert told["orders"]["apply"]["exit_code"] == 3
+    assert told["orders"]["check"]["reason"] == "dependency apply failed"
+    assert json.loads(asked.stdout) == told
+
+
+def test_submit_that_waits_shows_people_how_it_goes_and_ends(deployed: Deployed) -> None:
+    done = deployed("submit", deployed.job(JOB), "--wait")
+
+    assert done.returncode == 1
+    assert [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("  ")] == [
+        *(["plan", "running"], ["plan", "succeeded"]),
+        *(["apply", "running"], ["apply", "failed"]),
+        ["check", "skipped"],
+    ]
+    assert "✗ failed in" in done.stdout
+    assert "logs" in done.stderr
+
+
+def test_a_run_that_succeeded_is_0(deployed: Deployed) -> None:
+    done = deployed("submit", deployed.job(GOOD_JOB), "--wait", "--json")
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("way", ["file", "parameter", "variable", "function"])
+def test_each_way_to_prove_who_asks_is_accepted(
+    deployed: Deployed, tmp_path: Path, way: str
+) -> None:
+    (tmp_path / "secret").write_text(SECRET + "\nthe one before\n")
+    options: dict[str, list[object]] = {
+        "file": ["--secret-file", tmp_path / "secret"],
+        "parameter": ["--secret-parameter", Stack().webhook_secret_parameter],
+        "variable": ["--secret-env", "ANOTHER"],
+        "function": ["--function", Stack().functions["process_webhook"].name],
+    }
+
+    done = deployed(
+        *("submit", deployed.job(GOOD_JOB), *options[way], "--json"),
+        IAC_CI_WEBHOOK_SECRET="",
+        ANOTHER=SECRET,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["orders"] == {"plan": "0001"}
+
+
+def test_the_same_run_id_again_has_the_first_answer_and_starts_nothing(deployed: Deployed) -> None:
+    run_id, job = uuid.uuid4().hex, deployed.job(GOOD_JOB)
+
+    first = deployed("submit", job, "--run-id", run_id, "--json")
+    again = deployed("submit", job, "--run-id", run_id, "--json")
+    other = deployed("submit", deployed.job(JOB), "--run-id", run_id)
+
+    assert json.loads(first.stdout) == json.loads(again.stdout)
+    assert other.returncode == 2
+    assert "answered 409" in other.stderr
+    assert "belongs to another job" in other.stderr
+
+
+def test_a_refused_job_is_told_by_file_and_line(deployed: Deployed) -> None:
+    bad = deployed.job("username: me\norders:\n  plan: {cmds: [x], timout: 3}\n")
+
+    done = deployed("submit", bad)
+    told = json.loads(deployed("submit", bad, "--json").stdout)
+
+    assert done.returncode == 2
+    assert f"{bad}:3: orders.plan.timout: is not a known field" in done.stderr
+    assert f"{bad}:3: orders.plan.timeout: is required" in done.stderr
+    assert [problem["path"] for problem in told["details"]] == [
+        "orders.plan.timout",
+        "orders.plan.timeout",
+    ]
+
+
+def test_a_wrong_secret_is_401(deployed: Deployed) -> None:
+    done = deployed("submit", deployed.job(JOB), IAC_CI_WEBHOOK_SECRET="wrong")
+
+    assert done.returncode == 2
+    assert "answered 401: the header X-Hub-Signature-256 does not match" in done.stderr
+
+
+def test_a_job_that_is_too_large_is_413(deployed: Deployed) -> None:
+    env = {f"V{number}": "x" * 100_000 for number in range(41)}
+    job = {"username": "me", "env": env, "orders": {"a": {"cmds": ["true"], "timeout": 3}}}
+    room = 4 * 2**20 - len(json.dumps(job, separators=(",", ":")))
+    env["V"] = "x" * (room - 10)  # the file just fits, the request around it does not
+
+    done = deployed("submit", deployed.job(json.dumps(job, separators=(",", ":"))))
+
+    assert done.returncode == 2
+    assert "answered 413: body: " in done.stderr
+
+
+def test_nobody_at_the_url_is_1_and_says_how_to_find_out(deployed: Deployed) -> None:
+    done = deployed("submit", deployed.job(JOB), "--url", "http://127.0.0.1:9/webhook")
+
+    assert done.returncode == 1
+    assert "posting to 127.0.0.1:9: Connection refused" in done.stderr
+    assert "--run-id" in done.stderr
+
+
+def test_another_place_on_the_same_host_says_what_it_is(deployed: Deployed) -> None:
+    done = deployed("submit", deployed.job(JOB), "--url", deployed.url + "/x")
+
+    assert done.returncode == 2
+    assert "answered 404: Not Found" in done.stderr
+
+
+def test_no_secret_at_all_names_the_ways_to_give_one(deployed: Deployed) -> None:
+    done = deployed("submit", deployed.job(JOB), "--url", deployed.url, IAC_CI_WEBHOOK_SECRET="")
+
+    assert done.returncode == 2
+    assert "--secret-file" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "wait"])
+def test_an_unknown_run_is_2(deployed: Deployed, command: str) -> None:
+    done = deployed(command, "nobody-knows", "--json")
+
+    assert done.returncode == 2
+    assert json.loads(done.stdout) == {
+        "error": "run nobody-knows is not known to this stack",
+        "details": [],
+    }
+
+
+def test_without_outputs_the_command_says_what_it_needs(deployed: Deployed) -> None:
+    done = deployed("status", "run-1", IAC_CI_STACK_OUTPUTS="")
+
+    assert done.returncode == 2
+    assert "IAC_CI_ORDERS_TABLE" in done.stderr
+    assert "--stack-outputs" in done.stderr
+
+
+def test_outputs_come_by_stdin_too(deployed: Deployed) -> None:
+    run_id = deployed.submitted(GOOD_JOB)
+
+    done = subprocess.run(
+        [IAC_CI, "wait", run_id, "--stack-outputs", "-"],
+        input=deployed.outputs.read_text(),
+        capture_output=True,
+        text=True,
+        timeout=ENDS_IN,
+        check=False,
+        env=deployed.env(IAC_CI_STACK_OUTPUTS=""),
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("events_too", "source"), [(False, "done"), (True, "events")])
+def test_a_run_whose_rows_expired_is_told_by_what_is_left(
+    deployed: Deployed, events_too: bool, source: str
+) -> None:
+    run_id = deployed.submitted(JOB)
+    deployed("wait", run_id)
+    expire(deployed, run_id, events_too=events_too)
+
+    done = deployed("wait", run_id, "--json")
+
+    told = json.loads(done.stdout)
+    assert (told["source"], told["status"], statuses(told)) == (source, "failed", FAILED)
+    assert done.returncode == 1
+
+
+def test_an_interrupted_wait_leaves_the_run_alone(deployed: Deployed, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    job = f"username: me\norders:\n  a: {{cmds: ['cat {go}'], timeout: 50}}\n"
+
+    with deployed.start("submit", deployed.job(job), "--wait") as waiting:
+        assert waiting.stdout is not None
+        run_id = waiting.stdout.readline().split()[1].rstrip(":")
+        assert any("running" in line for line in waiting.stdout)
+        waiting.send_signal(signal.SIGINT)
+        _, told = waiting.communicate(timeout=ENDS_IN)
+    go.write_text("")
+
+    assert waiting.returncode == 130
+    assert f"`iac-ci cancel {run_id}` ends it" in told
+    assert deployed("wait", run_id).returncode == 0
