@@ -53,6 +53,10 @@ plan-one: $(READY)  ## show the plan of STAGE=02-deploy (or another) and run its
 mutants: $(READY)  ## break copies of infra/ line by line: the tests must notice each (minutes)
 	@$(BIN)/python scripts/mutants.py $(ARGS)
 
+.PHONY: iam
+iam: $(READY)  ## compare what the handlers call with what the policies grant, both ways
+	@$(BIN)/pytest -n auto -q -m integration --iam $(ARGS)
+
 .PHONY: lint
 lint: $(READY)  ## check style, types, shell scripts, Dockerfile and workflows
 	@$(BIN)/ruff check

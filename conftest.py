@@ -23,6 +23,7 @@ THIS_MACHINE: Final = ["127.0.0.1", "::1", "localhost"]
 pytest_plugins = [
     "tests.simulation.plugin",
     "tests.support.browser",
+    "tests.support.iam.plugin",
     "tests.support.terraform.plugin",
 ]
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from boto3.session import Session
 
+BUILD: Final = "build"  # the handler that a build runs: the worker, as CodeBuild's role
+
 _HANDLER: Final[ContextVar[str]] = ContextVar("handler", default="")
 
 
@@ -43,6 +45,11 @@ def as_handler(key: str) -> Iterator[None]:
         yield
     finally:
         _HANDLER.reset(token)
+
+
+def current_handler() -> str:
+    """Return the handler that calls are attributed to here; empty: none."""
+    return _HANDLER.get()
 
 
 class CallLog:

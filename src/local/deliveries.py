@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from src.common.ports import Clock
-from src.local.calls import as_handler
+from src.local.calls import BUILD, as_handler
 from src.local.pump import Delivery, Origin, Pump
 from src.local.stack import Stack
 
 Handler = Callable[[Any, Any], Any]
 
-BUILD: Final = "build"  # handlers' key of what a build runs; without one, the worker's handler
 LAMBDA_RETRIES: Final = 2  # of an asynchronous invocation
 QUIET_TIMEOUT_S: Final = 60.0
 
@@ -140,7 +139,7 @@ class Deliveries:
             self.pump.push(delivery)
 
     def _run(self, delivery: Delivery) -> Any:
-        handler = self.handlers.get(BUILD) if delivery.origin is Origin.BUILD else None
+        key = BUILD if delivery.origin is Origin.BUILD else delivery.function
         function = self.stack.functions[delivery.function]
         context = Context(
             function_name=function.name,
@@ -149,5 +148,6 @@ class Deliveries:
             memory_limit_in_mb=function.memory,
             clock=self.clock,
         )
-        with as_handler(delivery.function):
-            return (handler or self.handlers[delivery.function])(delivery.event, context)
+        handler = self.handlers.get(key) or self.handlers[delivery.function]
+        with as_handler(key):
+            return handler(delivery.event, context)

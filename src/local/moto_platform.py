@@ -17,6 +17,7 @@ from src.local.deployed import deployed_adapters
 from src.local.moto_deploy import put_secrets
 from src.local.moto_world import MotoWorld
 from src.local.platform import Platform, WatchedRuns, handlers
+from src.local.pump import Origin
 from src.local.stack import Stack
 from src.local.world import Delivery, Handler, World
 
@@ -38,7 +39,10 @@ class MotoBackedWorld(World):
             if given.answer is not None:
                 self._moto.answer(given)
             else:
-                self._queue.append(Delivery(given.function, given.event, given.request_id))
+                build = given.origin is Origin.BUILD
+                self._queue.append(
+                    Delivery(given.function, given.event, given.request_id, build=build)
+                )
         return super().step()
 
     def due_in_s(self) -> float | None:

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from unittest.mock import patch
 
 from src.common.aws.clients import Clients
@@ -31,6 +31,9 @@ from src.local.calls import CallLog
 from src.local.deliveries import Deliveries
 from src.local.pump import Delivery, Origin
 from src.local.stack import WORKER, Stack
+
+if TYPE_CHECKING:
+    from boto3.session import Session
 
 STOP_TIMEOUT_S: Final = 10.0
 
@@ -47,7 +50,11 @@ class MotoWorld(Deliveries):
         stack: what to deploy.
         clock: the time of waits, deadlines and idempotency tokens.
         webhook_secret: value of the SSM parameter that the stack names; None: there is none.
+
+    `observers` are given the session of each world before it makes its first client.
     """
+
+    observers: ClassVar[list[Callable[[Session], None]]] = []
 
     def __init__(
         self,
@@ -88,7 +95,8 @@ class MotoWorld(Deliveries):
             exits.enter_context(patch.dict(os.environ, region))
             exits.enter_context(mock_aws(config=_CONFIG))
             exits.enter_context(moto_patches.patched(_Platform(self)))
-            self.calls.attach(self.clients.session)
+            for observe in (self.calls.attach, *self.observers):
+                observe(self.clients.session)
             moto_deploy.deploy(self.stack, self.clients)
             if self.webhook_secret is not None:
                 name = self.stack.webhook_secret_parameter

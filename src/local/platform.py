@@ -166,7 +166,7 @@ def embedded(
         code=MemoryCodeStore(buckets),
         packager=MemoryPackager(world.start_packaging),
         workers=MemoryWorkers(world.start_worker),
-        builds=MemoryBuilds(world.start_worker),
+        builds=MemoryBuilds(world.start_build),
         watchdogs=MemoryWatchdogs(world.start_watchdog),
         secrets=MemorySecrets(secrets),
         uploads=MemoryUploads(buckets, clock),

@@ -193,7 +193,7 @@ class _Local:
 
     def _work(self, delivery: Delivery) -> None:
         self._working[delivery.request_id] = delivery
-        self._pool.submit(dict(delivery.event), delivery.request_id)
+        self._pool.submit(dict(delivery.event), delivery.request_id, delivery.handler)
 
     def _changed(self, change: Change) -> None:
         now = self._world.clock.now_ms()

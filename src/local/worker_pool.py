@@ -24,6 +24,8 @@ from typing import Any, Final, Self
 
 from src.common.errors import Permanent, Transient
 from src.local import worker_child
+from src.local.calls import as_handler
+from src.local.stack import WORKER
 from src.local.wire import Wire
 from src.worker import kin
 from src.worker.execution import Pace
@@ -39,6 +41,7 @@ class Delivery:
 
     payload: Mapping[str, Any]
     request_id: str
+    handler: str = WORKER  # whose AWS calls its own are
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,9 @@ class WorkerPool:
         """Return descriptors that are readable when `poll` has something to do."""
         return [child.wire.fileno() for child in self._children]
 
-    def submit(self, payload: Mapping[str, Any], request_id: str) -> None:
+    def submit(self, payload: Mapping[str, Any], request_id: str, handler: str = WORKER) -> None:
         """Hand a payload over, now or as soon as a process is idle."""
-        self._queue.append(Delivery(payload, request_id))
+        self._queue.append(Delivery(payload, request_id, handler))
         self._assign()
 
     def poll(self, timeout: float) -> list[Finished]:
@@ -174,7 +177,9 @@ class WorkerPool:
                         self._on_line(payload["run_id"], payload["num"], line)
                     return
                 case "get":
-                    found = self._get(head["target"])
+                    assert child.delivery is not None
+                    with as_handler(child.delivery.handler):
+                        found = self._get(head["target"])
                     answer = {"found": found is not None}, found or b""
                 case "get_url":
                     found = self._get_url(head["target"])

@@ -20,6 +20,7 @@ from urllib.parse import quote_plus
 from src.common.keys import PACKAGE_RUN
 from src.common.messages import Dispatch, WatchdogInput
 from src.common.ports import Clock
+from src.local.calls import BUILD
 from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER, Stack
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,12 @@ class Delivery:
     event: Mapping[str, Any]
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     attempt: int = 1
+    build: bool = False  # a build's order: the worker is to run as CodeBuild runs it
+
+    @property
+    def handler(self) -> str:
+        """Whose AWS calls those of this delivery are."""
+        return BUILD if self.build else self.function
 
 
 @dataclass(slots=True)
@@ -90,8 +97,12 @@ class World:
         self.invoke(PROCESS_WEBHOOK, {PACKAGE_RUN: run_id})
 
     def start_worker(self, dispatch: Dispatch) -> None:
-        """Queue an order for a worker; a build is one here too."""
+        """Queue an order for a worker."""
         self.invoke(WORKER, dispatch.to_item())
+
+    def start_build(self, dispatch: Dispatch) -> None:
+        """Queue an order for a build: a worker too."""
+        self._queue.append(Delivery(WORKER, dispatch.to_item(), build=True))
 
     def start_watchdog(self, name: str, task: WatchdogInput) -> None:
         """Start a watchdog: its first turn is due at once."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -17,6 +16,7 @@ from src.common.aws.secrets import AwsSecretSource
 from src.common.clock import SystemClock
 from src.common.comments import NoComments
 from src.common.settings import ProcessWebhookSettings
+from src.common.threads import map_at_once
 from src.process_webhook.app import ProcessWebhook
 from src.process_webhook.assemble import Policy, Ports, assemble
 
@@ -27,9 +27,7 @@ _T = TypeVar("_T")
 
 def at_once(work: Callable[[_T], None], items: Iterable[_T]) -> None:
     """Do the work on every item, several at a time; raises what the first failing one raised."""
-    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-        for _ in pool.map(work, items):
-            pass
+    map_at_once(work, items, UPLOADS_AT_ONCE)
 
 
 @cache

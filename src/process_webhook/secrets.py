@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from src.common.errors import PackagingError, Permanent, Problem
 from src.common.fieldpath import shown
 from src.common.job import Job, OrderSpec
 from src.common.ports import SecretSource
+from src.common.threads import map_at_once
 from src.common.validation_rules import SECRET_FIELDS, secret_paths
 
 THREADS: Final = 8  # a call takes tens of milliseconds, all of them waiting
@@ -108,10 +108,7 @@ def _fetch(
             return error
 
     distinct = list(dict.fromkeys(keys))
-    if len(distinct) < 2:
-        return {key: fetch(key) for key in distinct}
-    with ThreadPoolExecutor(min(THREADS, len(distinct))) as pool:
-        return dict(zip(distinct, pool.map(fetch, distinct), strict=True))
+    return dict(zip(distinct, map_at_once(fetch, distinct, THREADS), strict=True))
 
 
 def _fetch_one(source: SecretSource, kind: str, path: str) -> str:

@@ -18,7 +18,10 @@ from src.local.pump import Delivery, Origin
 from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER
 from tests.support.build import NOW
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.stand_ins("what is tested is the world around the handlers"),
+]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from src.common.aws.clients import Clients
 from src.common.clock import SystemClock
 from src.common.messages import Dispatch, WatchdogInput
 from src.local import memory
-from src.local.deliveries import BUILD
+from src.local.calls import BUILD
 from src.local.deployed import deployed_adapters
 from src.local.moto_deploy import put_secrets
 from src.local.moto_world import MotoWorld

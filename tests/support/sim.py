@@ -13,6 +13,7 @@ from src.common.codec import decode, encode
 from src.common.messages import Claim, Dispatch, Result
 from src.common.records import Order, Run
 from src.common.status import OrderStatus
+from src.local.calls import as_handler
 from src.local.platform import Platform, embedded
 from src.local.stack import PROCESS_WEBHOOK, Stack
 from src.local.world import Delivery
@@ -50,6 +51,10 @@ class ScriptedWorker:
     before: Callable[[Dispatch], None] = lambda _dispatch: None
 
     def __call__(self, delivery: Delivery) -> None:
+        with as_handler(delivery.handler):
+            self._work(delivery)
+
+    def _work(self, delivery: Delivery) -> None:
         dispatch = Dispatch.from_item(delivery.event)
         outcome = self.outcomes.get(dispatch.name, "succeeded")
         if outcome == "lost":
@@ -67,7 +72,8 @@ class ScriptedWorker:
         if answer != CREATED:
             assert answer in {EXISTS, 403}, f"claiming {dispatch.name}: {answer}"
             return
-        self.before(dispatch)
+        with as_handler(""):  # a test that looks on is no worker
+            self.before(dispatch)
         self.started[dispatch.name] += 1
         self.order.append(dispatch.name)
         if outcome == "dies":

@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -22,6 +21,7 @@ from src.common.fieldpath import shown
 from src.common.git_names import COMMIT
 from src.common.job import GitCode, InlineCode, Job, OrderSpec, S3Code
 from src.common.ports import CodeStore, SecretSource
+from src.common.threads import map_at_once
 from src.process_webhook.secrets import credential
 from src.process_webhook.sources import archive, git, inline
 from src.process_webhook.sources.git_process import TIMEOUT_S, Git, GitError
@@ -89,7 +89,7 @@ class CodeSources:
 
         commits: dict[str, str] = {}
         problems: list[Problem] = []
-        for repo, found in zip(users, _each(look, list(users)), strict=True):
+        for repo, found in zip(users, map_at_once(look, users, REPOSITORIES_AT_ONCE), strict=True):
             orders = users[repo]
             if isinstance(found, GitError):
                 problems.append(_unreachable(next(iter(orders.values())), repo, found))
@@ -197,13 +197,6 @@ class CodeSources:
 def _git_code(order: OrderSpec) -> GitCode:
     assert isinstance(order.code, GitCode)
     return order.code
-
-
-def _each(look: Callable[[str], _T], repos: list[str]) -> list[_T]:
-    if len(repos) < 2:
-        return [look(repo) for repo in repos]
-    with ThreadPoolExecutor(min(REPOSITORIES_AT_ONCE, len(repos))) as pool:
-        return list(pool.map(look, repos))
 
 
 def _packing(at: str, pack: Callable[[], bytes]) -> bytes:

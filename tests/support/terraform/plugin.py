@@ -88,20 +88,28 @@ def pytest_terminal_summary(
     found = config.stash.get(_TOOLCHAIN, "--show-plan is for -m plan")
     if config.option.show_plan and isinstance(found, Toolchain):
         for stage in [config.option.stage] if config.option.stage else STAGES:
-            terminalreporter.write_line(_shown(config, found, stage))
+            terminalreporter.write_line(_shown(config, stage))
     return (yield)
 
 
-def _shown(config: pytest.Config, found: Toolchain, stage: str) -> str:
+def _shown(config: pytest.Config, stage: str) -> str:
     """Return the plan as terraform prints it, without what it read; the tests have made it."""
+    plan = planned(config, stage)
+    return plan if isinstance(plan, str) else plan.text[max(0, plan.text.find("Terraform used ")) :]
+
+
+def planned(config: pytest.Config, stage: str) -> Plan | str:
+    """Return a stage's plan outside of any test, or why there is none."""
     from tests.support.terraform.planner import PlanFailedError
 
+    found = config.stash.get(_TOOLCHAIN, "not looked for")
+    if isinstance(found, str):
+        return found
     try:
         planner = _planner(config, found, config._tmp_path_factory)  # type: ignore[attr-defined]
-        text = planner.plan(case(stage)).text
+        return planner.plan(case(stage))
     except (MissingError, PlanFailedError) as error:
         return str(error)
-    return text[max(0, text.find("Terraform used ")) :]
 
 
 @pytest.fixture(scope="session")
