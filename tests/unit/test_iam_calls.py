@@ -143,3 +143,8 @@ def test_rows_are_for_what_the_data_set_lacks_and_name_its_actions() -> None:
 def test_a_pattern_of_actions_is_what_the_service_has() -> None:
     assert {"dynamodb:GetItem", "dynamodb:DeleteTable"} <= {*expand("dynamodb:*")}
     assert expand("s3:GetObject") == ["s3:GetObject"]
+
+
+def test_an_action_that_hands_a_role_over_is_known() -> None:
+    assert actions.passes_role("lambda:CreateFunction")
+    assert not actions.passes_role("lambda:InvokeFunction")
