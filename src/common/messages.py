@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from src.common.codec import decode
+from src.common.keys import is_order_num
 from src.common.plain import VERSION, Record
 from src.common.status import ENDING_EVENT, OrderStatus
 
 MAX_REASON: Final = 500  # characters; a row holds it
+MAX_HINTS: Final = 40  # dependents that a result names: as many as one step can tell, about
 _LARGEST: Final = 2**53  # of a number: beyond it neither JSON nor DynamoDB need agree with us
 
 
@@ -52,10 +54,13 @@ class Result(Record):
     finished_at: int | None = None
     reason: str | None = None  # why it ended without its commands saying so
     problems: tuple[Mapping[str, str], ...] = ()  # of packaging: {"path", "message"} each
+    dependents: tuple[str, ...] = ()  # as the dispatch named them: a hint what to read with its row
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", OrderStatus(self.status))
         object.__setattr__(self, "problems", tuple(self.problems))
+        hints = self.dependents if isinstance(self.dependents, list | tuple) else ()
+        object.__setattr__(self, "dependents", tuple(hints))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,11 @@ class Dispatch(Record):
     start_by: int
     end_by: int
     timeout: int
+    dependents: tuple[str, ...] = ()  # order numbers, the first MAX_HINTS: the result says them on
     version: int = VERSION
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dependents", tuple(self.dependents))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +124,7 @@ def read_claim(body: bytes, end_by: int) -> Claim:
 
 
 def read_result(body: bytes, what: str) -> Result:
-    """Return how an order ended, by its result: status, exit code, times and reason, no log.
+    """Return how an order ended, by its result: status, exit code, times, reason, hints; no log.
 
     What is not of its type or too large is left out; a result that says no end of an order is a
     failure of the order. `what` names it in that case.
@@ -134,7 +143,12 @@ def read_result(body: bytes, what: str) -> Result:
         started_at=_number(result.started_at),
         finished_at=_number(result.finished_at),
         reason=_text(result.reason),
+        dependents=tuple(filter(_is_hint, result.dependents))[:MAX_HINTS],
     )
+
+
+def _is_hint(value: Any) -> bool:
+    return isinstance(value, str) and is_order_num(value)
 
 
 def _number(value: Any) -> int | None:

@@ -8,7 +8,7 @@ unless a name says otherwise; `ttl` is epoch seconds, as DynamoDB wants it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from src.common.plain import VERSION, Record
@@ -185,6 +185,20 @@ class Lock(Record):
     def held(self, now: int) -> bool:
         """Return whether somebody's lease is running at `now`."""
         return self.owner is not None and now < self.lease
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody holds it, no mark waits and the run is not finished."""
+        return self.owner is None and not self.pending and not self.completed
+
+    def taken(self, owner: str, lease: int, marks: frozenset[str]) -> Lock:
+        """Return it marked and held by `owner` until `lease`."""
+        pending = self.pending | marks
+        return replace(self, owner=owner, lease=lease, wake=self.wake + 1, pending=pending)
+
+    def freed(self) -> Lock:
+        """Return it held by nobody, every mark given its effect."""
+        return replace(self, owner=None, lease=0, pending=frozenset())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

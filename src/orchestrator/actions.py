@@ -37,6 +37,11 @@ class View:
         """Return the view with some of it replaced."""
         return replace(self, **news)
 
+    def committed(self, change: Change) -> Self:
+        """Return the view once `change` is written."""
+        rows = {order.num: order for order in change.orders}
+        return self.having(run=change.run, orders={**self.orders, **rows})
+
     @property
     def settled(self) -> frozenset[str]:
         """The marks of orders whose end is written and acknowledged."""

@@ -5,9 +5,9 @@ and asks again until nothing is left. No clock, no store, no AWS: a test is two 
 equality.
 
 A round goes: watch the run, read what the marks point at, then one atomic step that takes in
-results, ends what must end, tells dependents and claims what may start; then hand-overs, then
-acknowledgements. A crash between any two of them is made good by the next round, since each is
-derived from what is stored.
+results, ends what must end, tells dependents and claims what may start; then hand-overs and
+acknowledgements; then the step that confirms the hand-overs. A crash between any two of them is
+made good by the next round, since each is derived from what is stored.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 
 from src.common import keys
 from src.common.messages import Claim
+from src.common.records import Change
 from src.common.status import ACTIVE, TERMINAL, JobStatus, OrderStatus
 from src.orchestrator.actions import (
     Acknowledge,
@@ -52,8 +53,21 @@ def decide(view: View) -> tuple[Action, ...]:
     if draft.needs:
         return (Load(frozenset(draft.needs)),)
     if change := draft.change():
-        return (Commit(change),)
+        # Before the hand-overs are confirmed: the lock may go with that write, and with the lock
+        # the marks, which see to it that a dead holder's acknowledgements are made.
+        return (view.handed and _acknowledge(view)) or (Commit(change),)
     return _hand_overs(view) or _acknowledge(view)
+
+
+def is_last_write(view: View, change: Change) -> bool:
+    """Return whether nothing but acknowledging is left of the round once `change` is written.
+
+    The lock may then go with that write: an acknowledgement follows from a row that has ended, and
+    may be made by anybody, at any time.
+    """
+    if change.run.finished_at is not None:
+        return False
+    return all(isinstance(action, Acknowledge) for action in decide(view.committed(change)))
 
 
 def _sweeping(view: View) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable
 from typing import Final
 
-from src.common.errors import LockHeld, Transient
+from src.common.errors import IacCiError, LockHeld, Transient
 from src.common.ports import Clock, LockStore
 from src.common.records import Lock
+
+log = logging.getLogger(__name__)
 
 LEASE_MS: Final = 45_000
 RENEW_BELOW_MS: Final = (
@@ -28,8 +31,10 @@ class Lease:
         self._run_id = run_id
         self._until = 0
 
-    def acquire(self, marks: frozenset[str], remaining_ms: Callable[[], int]) -> Lock | None:
-        """Mark the lock and take it, waiting for its holder.
+    def acquire(
+        self, marks: frozenset[str], remaining_ms: Callable[[], int], seen: Lock | None = None
+    ) -> Lock | None:
+        """Mark the lock and take it, waiting for its holder; `seen` is what is known of it.
 
         Returns the lock, taken or completed; None once somebody else gave our marks their effect.
 
@@ -37,10 +42,13 @@ class Lease:
             NoLock: the run has no lock. Transient: our own time runs out first. The marks stay, and
             the platform repeats the event.
         """
-        try:
-            return self.take(marks)
-        except LockHeld as held:
-            lock = held.lock
+        if seen is not None and seen.held(self._clock.now_ms()):
+            lock = seen
+        else:
+            try:
+                return self.take(marks)
+            except LockHeld as held:
+                lock = held.lock
         if not lock.completed:
             lock = self._locks.mark(lock, marks)
         while not lock.completed:
@@ -75,6 +83,14 @@ class Lease:
         self._until = now + LEASE_MS
         return lock
 
+    def taking(self, lock: Lock, marks: frozenset[str]) -> Lock:
+        """Return an idle lock as taken from now on: for a change that takes it along."""
+        return lock.taken(self.owner, self._clock.now_ms() + LEASE_MS, marks)
+
+    def took(self, lock: Lock) -> None:
+        """Note that a change took the lock."""
+        self._until = lock.lease
+
     def ensure(self) -> None:
         """Make sure that the lock is still ours for the next action.
 
@@ -93,3 +109,11 @@ class Lease:
             LeaseLost: it is not ours any more.
         """
         return self._locks.release(self._run_id, self.owner, lock.wake, done)
+
+    def let_go(self, lock: Lock) -> None:
+        """Free the lock with every mark left in place, so that the next event finds them."""
+        try:
+            while not self.release(lock, frozenset()):
+                lock = self.take()
+        except IacCiError:
+            log.warning("the lock of %s stays until its lease runs out", self._run_id)

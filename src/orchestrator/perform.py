@@ -9,7 +9,15 @@ from typing import Final, assert_never
 from src.common import keys
 from src.common.codec import encode
 from src.common.errors import Permanent
-from src.common.messages import Claim, Dispatch, Result, WatchdogInput, read_claim, read_result
+from src.common.messages import (
+    MAX_HINTS,
+    Claim,
+    Dispatch,
+    Result,
+    WatchdogInput,
+    read_claim,
+    read_result,
+)
 from src.common.ports import (
     Builds,
     Clock,
@@ -71,12 +79,11 @@ class Performer:
                 rows = self.ports.runs.orders(view.run.run_id, nums)
                 return view.having(orders={**view.orders, **rows}, looked=view.looked | nums)
             case LookUp(nums):
-                results = {num: self._result(view.run.run_id, num) for num in sorted(nums)}
+                results = {num: self.result(view.run.run_id, num) for num in sorted(nums)}
                 return view.having(results={**view.results, **results})
             case Commit(change):
                 self.ports.runs.commit(change)
-                rows = {order.num: order for order in change.orders}
-                return view.having(run=change.run, orders={**view.orders, **rows})
+                return view.committed(change)
             case HandOver(order):
                 return self._hand_over(order, view)
             case End(num, claim, force):
@@ -99,7 +106,8 @@ class Performer:
         )
         self.ports.watchdogs.start(keys.execution_name(run.run_id, keys.PACKAGING), task)
 
-    def _result(self, run_id: str, num: str) -> Result | None:
+    def result(self, run_id: str, num: str) -> Result | None:
+        """Read the result of an order, or of packaging; None when there is none."""
         body = self.ports.internal.get(keys.result_key(run_id, num))
         return None if body is None else read_result(body, f"the result of {run_id}:{num}")
 
@@ -142,6 +150,7 @@ class Performer:
             start_by=order.start_by,
             end_by=order.end_by,
             timeout=order.timeout,
+            dependents=order.dependents[:MAX_HINTS],
         )
 
     def _end(self, run_id: str, num: str, claim: Claim, *, force: bool) -> Result | None:
@@ -159,7 +168,7 @@ class Performer:
         assert claim.status is not None
         ending = Result(status=claim.status, reason=claim.reason, finished_at=claim.claimed_at)
         store.put_new(keys.result_key(run_id, num), encode(ending.to_item()))
-        return self._result(run_id, num) or ending
+        return self.result(run_id, num) or ending
 
     def _claim(self, run_id: str, num: str) -> Claim | None:
         body = self.ports.internal.get(keys.claim_key(run_id, num))

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -115,7 +115,7 @@ class Worker:
                     return dict(_LEFT)
                 case Outcome.UNKNOWN:
                     raise Transient(f"claiming {name}: no answer")
-            self._report(dispatch, result, context)
+            self._report(dispatch, replace(result, dependents=dispatch.dependents), context)
         return {"status": str(result.status)}
 
     def _claim(self, dispatch: Dispatch, mine: Claim) -> tuple[Outcome, Claim]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from src.common.messages import Claim, read_claim, read_result
+from src.common.messages import MAX_HINTS, Claim, read_claim, read_result
 from src.common.status import JobStatus, OrderStatus
 from tests.integration.conftest import MakeSim
 from tests.support.sim import a_job
@@ -23,6 +23,9 @@ BODIES: dict[str, bytes] = {
     "half a character": b'{"status":"failed","reason":"\\ud800"}',
     "reason of another type": b'{"status":"failed","reason":5.5}',
     "nested deeply": b'{"status":"failed","x":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    "hints of another type": b'{"status":"failed","dependents":5}',
+    "hints that name nothing": b'{"status":"failed","dependents":["../x",7,null,"0000","9999"]}',
+    "hints without end": json.dumps({"status": "failed", "dependents": ["0002"] * 9999}).encode(),
     "not UTF-8": b"\xff\xfe\x00{",
     "no object": b"[]",
     "empty": b"",
@@ -55,6 +58,14 @@ def test_a_hostile_result_ends_its_own_order_and_nothing_else(name: str, make_si
 )
 def test_a_hostile_claim_is_a_workers_that_ends_with_its_order(claim: bytes) -> None:
     assert read_claim(claim, 7) == Claim(by="worker", nonce="", claimed_at=7, end_by=7)
+
+
+def test_hints_are_order_numbers_and_few() -> None:
+    hints = ["0002", "../x", 7, None, "0000", *(f"{n:04d}" for n in range(1, 1001))]
+
+    result = read_result(json.dumps({"status": "failed", "dependents": hints}).encode(), "it")
+
+    assert result.dependents == ("0002", *(f"{n:04d}" for n in range(1, MAX_HINTS)))
 
 
 def test_a_result_is_read_without_its_log() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from src.common import keys
 from src.common.bundle import extract
-from src.common.errors import Conflict, LeaseLost, Permanent
+from src.common.errors import Conflict, LeaseLost, Permanent, Transient
 from src.common.messages import Dispatch
 from src.common.records import Change
 from src.common.status import JobStatus, OrderStatus
@@ -421,6 +421,105 @@ def test_a_failed_renewal_ends_all_further_action() -> None:
     assert sim.run(RUN).rev == 0
 
 
+# -- at once --------------------------------------------------------------------------------------
+
+BRANCHES = [
+    *chain("a", "b"),
+    {"order_name": "c"},
+    {"order_name": "d", "dependencies": ["b", "c"]},
+]
+
+
+def test_an_event_that_meets_nobody_writes_no_lock_of_its_own() -> None:
+    sim = FaultySim()
+
+    run, _ = sim.run_to_end(a_job(*chain("a", "b", "c")), run_id=RUN)
+
+    assert run.status is JobStatus.SUCCEEDED
+    calls = Counter(sim.faults.calls)
+    assert calls["locks.mark"] == 1  # makes the lock
+    assert (calls["locks.take"], calls["locks.release"]) == (2, 0)  # of `accepted` alone
+
+
+@pytest.mark.parametrize("nth", range(1, 5))
+@pytest.mark.parametrize("what", ["marks", "takes and goes round", "takes and stalls"])
+def test_whoever_comes_between_an_events_look_and_its_write_makes_it_wait(
+    what: str, nth: int
+) -> None:
+    """The write is refused as a whole, and the event goes the long way: mark, try, wait."""
+    sim = FaultySim()
+    looks, trespasses = [0], []
+
+    def meanwhile(_call: int, name: str, when: str) -> None:
+        if name == "runs.commit" and when == "after":
+            lock = sim.adapters.locks.get(RUN)
+            if lock is not None and lock.owner == "another" and lock.held(sim.clock.now):
+                trespasses.append(sim.run(RUN).rev - held_at[0])
+        if name != "runs.look" or when != "after":
+            return
+        looks[0] += 1
+        if looks[0] != nth:
+            return
+        now = sim.clock.now_ms()
+        if what == "marks":
+            sim.adapters.locks.mark(sim.run(RUN), frozenset({keys.POKE}))
+        elif what == "takes and goes round":
+            poke = wake(sim, keys.poke_key(RUN))
+            sim.world.functions[ORCHESTRATOR](poke, sim.world.context("other"))
+        else:
+            sim.adapters.locks.take(RUN, "another", now, now + LEASE_MS, marks=frozenset({"0001"}))
+            held_at.append(sim.run(RUN).rev)
+
+    held_at: list[int] = []
+    sim.faults.strike = meanwhile
+    sim.submit(a_job(*BRANCHES), run_id=RUN)
+    run = sim.finish(RUN)
+
+    assert looks[0] >= nth
+    assert not any(trespasses)
+    assert run.status is JobStatus.SUCCEEDED
+    assert sim.worker.started == dict.fromkeys("abcd", 1)
+    story = Counter((e.order_name, e.event) for e in sim.adapters.runs.events(run.trace_id))
+    assert set(story.values()) == {1}
+    lock = sim.adapters.locks.get(RUN)
+    assert lock is not None
+    assert (lock.completed, lock.pending) == (True, frozenset())
+
+
+def test_a_mark_that_comes_before_the_last_write_keeps_the_lock_for_another_round() -> None:
+    sim = FaultySim()
+    came = []
+
+    def another_event(_call: int, name: str, when: str) -> None:
+        if name == "workers.start" and when == "after" and not came:
+            came.append(sim.adapters.locks.mark(sim.run(RUN), frozenset({keys.CANCEL})))
+
+    sim.faults.strike = another_event
+    sim.submit(a_job(*chain("a", "b")), run_id=RUN)
+
+    assert sim.finish(RUN).status is JobStatus.CANCELLED
+    assert came
+
+
+def test_an_event_whose_reading_fails_marks_the_lock_before_it_gives_up() -> None:
+    sim = Sim({"a": "dies"})
+    sim.submit(a_job("a"), run_id=RUN)
+    sim.settle()
+
+    def unreadable(*_: Any) -> None:
+        raise Transient("S3 is down")
+
+    sim.adapters.internal.get = unreadable  # type: ignore[method-assign]
+    with pytest.raises(Transient):
+        sim.world.functions[ORCHESTRATOR](
+            wake(sim, keys.result_key(RUN, "0001")), sim.world.context("x")
+        )
+
+    lock = sim.adapters.locks.get(RUN)
+    assert lock is not None
+    assert (lock.owner, lock.pending) == (None, {"0001"})
+
+
 # -- the end --------------------------------------------------------------------------------------
 
 
@@ -448,7 +547,7 @@ def test_two_holders_that_finalize_write_one_done_and_it_agrees_with_the_rows(nt
     puts = [0]
 
     def stall(_call: int, name: str, when: str) -> None:
-        if name in {"done.put_new", "locks.complete", "internal.get"} and when == "before":
+        if name in {"runs.orders", "done.put_new", "locks.complete"} and when == "before":
             run = sim.run(RUN)
             if run.finished_at is not None:
                 puts[0] += 1
@@ -555,7 +654,9 @@ def test_an_event_on_a_completed_lock_puts_finished_json_again() -> None:
     assert sim.adapters.internal.get(keys.finished_key(RUN)) is not None
 
 
-@pytest.mark.parametrize("name", ["runs.commit", "workers.start", "locks.take", "runs.orders"])
+@pytest.mark.parametrize(
+    "name", ["runs.commit", "workers.start", "locks.take", "runs.orders", "runs.look"]
+)
 def test_an_event_whose_three_attempts_all_die_does_not_strand_the_run(name: str) -> None:
     sim = FaultySim(die_on(name, "before", times=3))
     sim.faults.armed = False

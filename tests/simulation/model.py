@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from src.common import keys
-from src.common.records import Change, Lock, Order, Run
+from src.common.records import Change, Lock, LockMove, Order, Run
 from src.common.status import ACTIVE, TERMINAL, TRANSITIONS
 from tests.simulation.invariants import hold
 
@@ -175,6 +175,20 @@ class RunModel:
         hold("end in order", self.done, "the lock was completed before there is a done object")
         lock.completed, lock.owner, lock.lease, lock.pending = True, None, 0, frozenset()
 
+    def _move_lock(self, move: LockMove) -> None:
+        """The lock's part of a change: it was taken or freed with it, or had to be idle."""
+        lock, before, after = self._lock(), move.before, move.after
+        hold("one holder", lock.owner == before.owner, f"{lock.owner} holds it, not {before.owner}")
+        hold("no lost mark", lock.wake == before.wake, "written over a mark that came since")
+        if before.owner is not None:
+            hold("one holder", after.owner is None, f"{before.owner} gave it to {after.owner}")
+            self.release(before.owner, before.wake, before.pending - after.pending)
+        elif after.owner is not None:
+            marks = after.pending - before.pending
+            self.take(after.owner, 0, after.lease, marks, frozenset())
+        else:
+            hold("no lost mark", not lock.pending, f"{lock.pending} wait, and were not seen to")
+
     def _unmark(self, marks: frozenset[str]) -> None:
         lock = self._lock()
         for mark in marks & lock.pending:
@@ -195,8 +209,9 @@ class RunModel:
                 seen = all(self.orders[num].status in ENDED for num in self.poked)
                 self.poked.clear()
                 return seen
+        # Its acknowledgement may follow: the watchdog sees to that, and has to end (`all is free`).
         order = self.orders[mark]
-        return order.result is None or (order.status in ENDED and order.acked)
+        return order.result is None or order.status in ENDED
 
     def _lock(self) -> LockModel:
         hold("one holder", self.lock is not None, "there is no lock")
@@ -229,6 +244,8 @@ class RunModel:
         self._books(run)
         if run.finished_at is not None:
             self._finish(run)
+        if change.lock is not None:
+            self._move_lock(change.lock)
 
     def _close(self, why: str) -> None:
         reason = {

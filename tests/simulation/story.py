@@ -82,7 +82,8 @@ def _body(body: bytes) -> str:
 
 def _change(change: Change) -> str:
     events = ", ".join(f"{event.order_name} {event.event}" for event in change.events)
-    return f"rev {change.run.rev}: {events or 'counters'}"
+    lock = "" if change.lock is None else f", lock {_lock(change.lock.after)}"
+    return f"rev {change.run.rev}: {events or 'counters'}{lock}"
 
 
 _IN_WORDS: Final[dict[type, Callable[[Any], str]]] = {

@@ -68,6 +68,7 @@ class Watch:
     def _commit(self, _who: str, _out: None, change: Change) -> None:
         self.models[change.run.run_id].commit(change)
         self._compare_rows(change.run.run_id)
+        self._compare_lock(change.run.run_id)
 
     def _mark(self, _who: str, _out: Lock, run: Run | Lock, marks: frozenset[str]) -> None:
         self.models[run.run_id].mark(marks)

@@ -85,6 +85,7 @@ class ScriptedWorker:
             log=f"{dispatch.name}\n",
             started_at=now,
             finished_at=now,
+            dependents=dispatch.dependents,
         )
         answer = adapters.uploads.put_new(dispatch.result_url, encode(result.to_item()))
         assert answer in {CREATED, EXISTS}, f"reporting {dispatch.name}: {answer}"
