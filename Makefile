@@ -11,7 +11,7 @@ ARGS ?=
 TERRAFORM ?= terraform
 DEPLOY := $(TERRAFORM) -chdir=infra/02-deploy
 SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
-WORKFLOWS := $(wildcard .github/workflows/*.yml)
+WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github-action/*.yml)
 
 .PHONY: help
 help:  ## list these targets
@@ -65,7 +65,7 @@ lint: $(READY)  ## check style, types, shell scripts, Dockerfile and workflows
 	@$(BIN)/shellcheck $(SCRIPTS)
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
-	@$(BIN)/zizmor --quiet --offline --no-progress .github
+	@$(BIN)/zizmor --quiet --offline --no-progress --config .github/zizmor.yml $(WORKFLOWS)
 
 .PHONY: image-check
 image-check: $(READY)  ## check what the Dockerfile would make, without Docker

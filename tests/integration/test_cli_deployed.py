@@ -17,10 +17,10 @@ import pytest
 
 from src.common.aws.clients import Clients
 from src.local.stack import Stack
+from tests.support import stack_server
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 IAC_CI = Path(sys.executable).parent / "iac-ci"
 ENDS_IN = 60  # seconds: a bound on waiting, no measure
 SECRET = "a webhook secret"
@@ -93,24 +93,13 @@ class Deployed:
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("deployed")
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.stack_server"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        assert server.stdin is not None
-        told = json.loads(server.stdout.readline())
+    with stack_server.started() as told:
         outputs = folder / "outputs.json"
         outputs.write_text(json.dumps(told["outputs"]))
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ACCESS_KEY_ID", "key")
             patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
             yield Deployed(told["endpoint"], told["url"], outputs, folder)
-        server.stdin.close()
-        assert server.wait(ENDS_IN) == 0
 
 
 def expire(deployed: Deployed, run_id: str, *, events_too: bool = False) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -25,6 +27,8 @@ from src.local.worker_pool import WorkerPool
 from src.local.world import Delivery
 from src.worker.execution import Pace
 
+ROOT = Path(__file__).parents[2]
+ENDS_IN = 60  # seconds: a bound on waiting, no measure
 SECRET = "a webhook secret"
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 WORKERS = 4
@@ -94,6 +98,25 @@ def served(server: ThreadingHTTPServer) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def started() -> Iterator[dict[str, Any]]:
+    """Run this module as a program; yield what it printed."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.stack_server"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        try:
+            yield json.loads(server.stdout.readline())
+        finally:
+            server.stdin.close()
+            assert server.wait(ENDS_IN) == 0
 
 
 def main() -> None:

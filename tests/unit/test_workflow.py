@@ -15,6 +15,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+EXAMPLE = ROOT / "examples/github-action/iac-ci.yml"
 TEXT = (ROOT / ".github/workflows/test.yml").read_text()
 
 
@@ -74,7 +75,7 @@ def test_what_zizmor_is_told_to_leave_alone_is_the_specifications() -> None:
         assert "uses:" in TEXT.splitlines()[int(line) - 1]
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*WORKFLOWS, EXAMPLE], ids=lambda path: path.stem)
 def test_actions_are_pinned_by_commit_and_name_their_version(path: Path) -> None:
     lines = {
         number: line
