@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from src.cli import inputs, record
+from src.cli import files, inputs, record
 from src.cli.exit_codes import INTERRUPTED, NOT_SUCCEEDED, OK, REFUSED
 from src.cli.interrupts import Interrupts
 from src.cli.problems import FileRefused
@@ -17,6 +17,7 @@ from src.common.errors import IacCiError, JobRefused, Problem
 from src.common.status import JobStatus
 
 if TYPE_CHECKING:
+    from src.cli.page.model import RunRecord
     from src.common.job import Job
     from src.local.report import RunReport
 
@@ -31,6 +32,7 @@ def run_file(
     env_file: Path | None,
     parallel: int | None,
     log_dir: Path | None,
+    page: Path | None,
     aws: Aws,
 ) -> int:
     """Run the job in `file` and show it; return the exit code."""
@@ -40,6 +42,10 @@ def run_file(
         env = {} if env_file is None else inputs.read_env(env_file)
         if log_dir is not None:
             _prepare(log_dir)
+        if page is not None:
+            used = [log_dir / name for name in (record.RUN, record.EVENTS)] if log_dir else []
+            used += [given for given in (file, secrets_file, env_file) if given is not None]
+            files.check_replaceable(page, "--report", used=used)
         try:
             report, interrupted = _run(
                 raw,
@@ -61,7 +67,7 @@ def run_file(
     except IacCiError as error:
         complain(str(error))
         return NOT_SUCCEEDED
-    code = _kept(report, log_dir, _exit_code(report, interrupted=interrupted))
+    code = _kept(report, log_dir, page, _exit_code(report, interrupted=interrupted))
     if as_json:
         say(record.dumps(record.as_dict(report)))
     if report.refused:
@@ -97,6 +103,22 @@ def graph_file(file: Path, *, mermaid: bool) -> int:
     out = console.out()
     say(draw.drawing(needs, width=out.width, ascii_only=console.is_ascii(out)))
     return OK
+
+
+def report_folder(folder: Path, output: Path | None) -> int:
+    """Write the page of the run whose record lies in `folder`; return the exit code."""
+    from src.cli.page.gather import from_folder
+
+    path = folder / "report.html" if output is None else output
+    try:
+        run = from_folder(folder)
+        used = [folder / record.RUN, folder / record.EVENTS]
+        files.check_replaceable(path, "--output", used=used)
+    except FileRefused as refused:
+        return _refuse(refused)
+    if not (code := _paged(run, path)):
+        say(f"wrote {path}")
+    return code
 
 
 def _run(
@@ -140,16 +162,32 @@ def _view(*, live: bool) -> Callable[..., Any]:
     return PlainView
 
 
-def _kept(report: RunReport, log_dir: Path | None, code: int) -> int:
-    """Write the run's record if asked to; return the exit code, a failure if that did not work."""
-    if log_dir is None:
-        return code
-    try:
-        record.write(report, log_dir)
-    except OSError as error:
-        complain(f"writing the run's record to {log_dir}: {error}")
-        return code or NOT_SUCCEEDED
+def _kept(report: RunReport, log_dir: Path | None, page: Path | None, code: int) -> int:
+    """Write record and page if asked to; return the exit code, a failure if that did not work."""
+    if log_dir is not None:
+        try:
+            record.write(report, log_dir)
+        except OSError as error:
+            complain(f"writing the run's record to {log_dir}: {error}")
+            code = code or NOT_SUCCEEDED
+    if page is not None:
+        from src.cli.page.gather import from_report
+
+        failed = _paged(from_report(report), page)
+        code = code or failed
     return code
+
+
+def _paged(run: RunRecord, path: Path) -> int:
+    """Write the page of a run; return the exit code."""
+    from src.cli.page.render import page
+
+    try:
+        files.replace(path, page(run))
+    except OSError as error:
+        complain(f"writing the page of the run to {path}: {error}")
+        return NOT_SUCCEEDED
+    return OK
 
 
 def _exit_code(report: RunReport, *, interrupted: bool) -> int:

@@ -92,6 +92,15 @@ def run(
             show_default=False,
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="Write the run as a page there: graph, timeline, commands and logs in one file.",
+            show_default=False,
+        ),
+    ] = None,
     aws: Annotated[
         Aws, typer.Option(help="What stands in for AWS: in memory, or the boto3 adapters on moto.")
     ] = Aws.EMBEDDED,
@@ -110,6 +119,7 @@ def run(
             env_file=env_file,
             parallel=parallel,
             log_dir=log_dir,
+            page=report,
             aws=aws.value,
         )
     )
@@ -138,6 +148,33 @@ def graph(
     from src.cli.commands import graph_file
 
     raise typer.Exit(graph_file(file, mermaid=mermaid))
+
+
+@app.command("report")
+def report_of(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="LOG_DIR", help="What --log-dir kept.", show_default=False),
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.html",
+            help="Where the page goes (default: report.html in LOG_DIR).",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write the page of an earlier run: graph, timeline, commands and logs in one HTML file.
+
+    Exit code: 0 written, 1 it could not be written, 2 the record or the path was refused.
+    """
+    from src.cli.commands import report_folder
+
+    raise typer.Exit(report_folder(folder, output))
 
 
 app.add_typer(remote)

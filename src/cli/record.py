@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Final
 
+from src.cli import files
 from src.common.errors import Problem
 from src.common.keys import ORDER_NAME
 
 if TYPE_CHECKING:
     from src.local.report import OrderView, RunReport
+
+RUN: Final = "run.json"
+EVENTS: Final = "events.jsonl"
 
 
 def as_dict(report: RunReport) -> dict[str, Any]:
@@ -64,18 +67,18 @@ def write(report: RunReport, folder: Path) -> None:
         (folder / f"{name}.log").unlink(missing_ok=True)
     for order in report.orders:
         if order.started_at is not None or order.log:
-            _replace(folder / f"{order.name}.log", order.log)
+            files.replace(folder / f"{order.name}.log", order.log)
     events = "".join(
         json.dumps(event.to_item(), ensure_ascii=False) + "\n" for event in report.events
     )
-    _replace(folder / "events.jsonl", events)
-    _replace(folder / "run.json", dumps(as_dict(report)) + "\n")
+    files.replace(folder / EVENTS, events)
+    files.replace(folder / RUN, dumps(as_dict(report)) + "\n")
 
 
 def _earlier(folder: Path) -> set[str]:
     """Return the orders of the run whose record lies there: its logs are not this one's."""
     try:
-        orders = json.loads((folder / "run.json").read_text(encoding="utf-8"))["orders"]
+        orders = json.loads((folder / RUN).read_text(encoding="utf-8"))["orders"]
     except (OSError, ValueError, KeyError, TypeError):
         return set()
     return {name for name in orders if ORDER_NAME.fullmatch(name)}
@@ -102,12 +105,3 @@ def _order(order: OrderView) -> dict[str, Any]:
     if order.reason:
         record["reason"] = order.reason
     return record
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{uuid4().hex}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

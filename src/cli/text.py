@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_ESCAPES: Final = re.compile(
+ESCAPES: Final = re.compile(
     r"\x1b[PX^_\]].*?(?:\x07|\x1b\\|\x9c|$)"  # strings: titles, links, device control
     r"|[\x1b]\[[0-?]*[ -/]*[@-~]?"  # colours, cursor
     r"|\x9b[0-?]*[ -/]*[@-~]?"  # the same, introduced by one byte
@@ -17,7 +17,7 @@ _ESCAPES: Final = re.compile(
     re.DOTALL,
 )
 # Controls, separators of lines and paragraphs, and what reorders or hides text.
-_CONTROLS: Final = re.compile(
+CONTROLS: Final = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff]"
 )
@@ -31,8 +31,8 @@ def clean(line: str) -> str:
     """
     if line.isascii() and line.isprintable():
         return line
-    line = _ESCAPES.sub("", line).rstrip("\r\n").rpartition("\r")[2]
-    return _CONTROLS.sub(MARK, line.expandtabs(8))
+    line = ESCAPES.sub("", line).rstrip("\r\n").rpartition("\r")[2]
+    return CONTROLS.sub(MARK, line.expandtabs(8))
 
 
 def duration(ms: int) -> str:

@@ -220,6 +220,51 @@ def test_interrupted_run_ends_its_children_and_says_cancelled(
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
+def test_interrupted_run_writes_a_page_that_says_cancelled(long_job: Path, tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "run.html"
+    page.parent.mkdir()
+    with start(long_job, "--report", str(page)) as child:
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=ENDS_IN)
+
+    assert child.returncode == 130
+    assert "<title>■ cancelled: run " in page.read_text()
+    assert list(page.parent.iterdir()) == [page]
+
+
+def test_run_that_is_stopped_at_once_leaves_an_earlier_page_whole(
+    long_job: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "pages" / "run.html"
+    page.parent.mkdir()
+    page.write_text("earlier")
+    with start(long_job, "--report", str(page)) as child:
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=ENDS_IN)
+
+    assert page.read_text() == "earlier"
+    assert list(page.parent.iterdir()) == [page]
+
+
+def test_secrets_stay_masked_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "secrets.yaml").write_text("/app/password: correct-horse-battery\n")
+    (tmp_path / "job.yaml").write_text("""\
+username: me
+orders:
+  a: {cmds: ['echo "<$PASSWORD>"'], timeout: 30, ssm_paths: [/app/password]}
+""")
+
+    files = (tmp_path / "job.yaml", "--secrets", tmp_path / "secrets.yaml")
+    done = iac_ci("run", *files, "--report", tmp_path / "page.html")
+
+    html = (tmp_path / "page.html").read_text()
+    assert done.returncode == 0, done.stdout
+    assert "correct-horse-battery" not in html
+    assert "\n&lt;***&gt;" in html
+    assert "<code data-search>echo &#34;&lt;$PASSWORD&gt;&#34;</code>" in html
+
+
 def test_second_interrupt_stops_at_once_and_leaves_no_children(
     long_job: Path, tmp_path: Path
 ) -> None:

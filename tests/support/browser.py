@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 MISSING: Final = "no chromium; make browser installs it or says how"
+
+expect.set_options(timeout=60_000)  # ms: a bound on waiting on a busy machine, no measure
 
 
 def executable() -> str | None:

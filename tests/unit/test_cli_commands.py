@@ -223,6 +223,93 @@ def test_log_dir_that_breaks_after_the_run_fails_it_loudly(
     assert f"writing the run's record to {tmp_path / 'logs'}: " in result.stderr
 
 
+def test_page_of_the_run_is_written_whatever_became_of_it(
+    use: Callable[[Any], Any], job: Path, tmp_path: Path
+) -> None:
+    use(Engine(JobStatus.FAILED))
+
+    result = cli("run", job, "--report", tmp_path / "page.html")
+
+    assert result.exit_code == 1
+    html = (tmp_path / "page.html").read_text()
+    assert html.startswith("<!doctype html>")
+    assert "run-1" in html
+
+
+def test_page_may_lie_in_the_log_dir_and_is_the_one_made_from_it_later(
+    use: Callable[[Any], Any], job: Path, tmp_path: Path
+) -> None:
+    use(Engine())
+    logs = tmp_path / "logs"
+
+    assert cli("run", job, "--log-dir", logs, "--report", logs / "page.html").exit_code == 0
+    result = cli("report", logs)
+
+    assert (result.exit_code, result.stdout) == (0, f"wrote {logs / 'report.html'}\n")
+    assert (logs / "report.html").read_text() == (logs / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("none/page.html", "there is no folder"),
+        (".", "is a folder"),
+        ("job.yaml", "would overwrite"),
+        ("some.env", "would overwrite"),
+        ("logs/run.json", "would overwrite"),
+    ],
+)
+def test_page_that_cannot_be_written_is_refused_before_the_run(
+    use: Callable[[Any], Any], job: Path, tmp_path: Path, path: str, why: str
+) -> None:
+    engine = use(Engine())
+    (tmp_path / "some.env").touch()
+    options = ("--env-file", tmp_path / "some.env", "--log-dir", tmp_path / "logs")
+
+    result = cli("run", job, *options, "--report", tmp_path / path)
+
+    assert result.exit_code == 2
+    assert not engine.asked
+    assert result.stderr.startswith(f"{tmp_path / path}: --report: {why}")
+    assert job.read_text() == JOB
+
+
+def test_page_that_breaks_after_the_run_fails_it_loudly(
+    use: Callable[[Any], Any], job: Path, tmp_path: Path
+) -> None:
+    engine = use(Engine())
+    page = tmp_path / "pages" / "page.html"
+    page.parent.mkdir()
+    engine.script = lambda *_: page.parent.rmdir()
+
+    result = cli("run", job, "--report", page)
+
+    assert result.exit_code == 1
+    assert f"writing the page of the run to {page}: " in result.stderr
+
+
+def test_report_of_a_folder_without_a_record_is_refused(tmp_path: Path) -> None:
+    result = cli("report", tmp_path)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{tmp_path}: LOG_DIR: holds no run.json")
+
+
+@pytest.mark.parametrize(
+    ("output", "why"), [("none/page.html", "there is no folder"), ("run.json", "would overwrite")]
+)
+def test_report_names_option_and_path_where_it_cannot_be_written(
+    use: Callable[[Any], Any], job: Path, tmp_path: Path, output: str, why: str
+) -> None:
+    use(Engine())
+    cli("run", job, "--log-dir", tmp_path)
+
+    result = cli("report", tmp_path, "-o", tmp_path / output)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{tmp_path / output}: --output: {why}")
+
+
 def test_refused_job_names_every_problem_with_its_line(
     use: Callable[[Any], Any], tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ reduction: an edge that a longer path implies would only hide the others.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -97,13 +98,9 @@ def _ordered(layers: list[list[Node]]) -> list[list[Node]]:
         if not fewest:
             break
         down = sweep % 2 == 0
-        for layer in layers[1:] if down else layers[-2::-1]:
-            ranks = {
-                id(node): rank
-                for other in layers
-                if other is not layer
-                for rank, node in enumerate(other)
-            }
+        for depth in range(1, len(layers)) if down else reversed(range(len(layers) - 1)):
+            layer, beside = layers[depth], layers[depth - 1 if down else depth + 1]
+            ranks = {id(node): rank for rank, node in enumerate(beside)}
             own = {id(node): rank for rank, node in enumerate(layer)}
             layer.sort(key=lambda node: _barycenter(node, ranks, own[id(node)], down=down))
         if (found := crossings(layers)) < fewest:
@@ -121,12 +118,11 @@ def crossings(layers: Sequence[Sequence[Node]]) -> int:
     total = 0
     for layer, following in pairwise(layers):
         rank = {id(node): position for position, node in enumerate(following)}
-        ends = [end for node in layer for end in sorted(rank[id(other)] for other in node.below)]
-        total += sum(
-            ends[first] > ends[second]
-            for first in range(len(ends))
-            for second in range(first + 1, len(ends))
-        )
+        seen: list[int] = []  # where the edges so far end, sorted
+        for node in layer:
+            for end in sorted(rank[id(other)] for other in node.below):
+                total += len(seen) - bisect_right(seen, end)
+                insort(seen, end)
     return total
 
 
