@@ -56,10 +56,11 @@ class PlainView:
             return
         self._say(self._prefix(at_ms, row.name) + style.word(status), style.COLOUR[status])
 
-    def line(self, num: str, text: str) -> None:
-        """Print a log line."""
+    def line(self, num: str, text: str, at_ms: int | None = None) -> None:
+        """Print a log line, of a time or of now."""
         name = self.board.rows[num].name
-        self._say(f"{self._prefix(self._now_ms(), name)}| {clean(text)}")
+        at = self._now_ms() if at_ms is None else at_ms
+        self._say(f"{self._prefix(at, name)}| {clean(text)}")
 
     def tick(self) -> None:
         """Let readers have what was printed since the last tick."""

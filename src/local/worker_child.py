@@ -165,7 +165,7 @@ def _serve(parent: Parent, folder: Path, pace: Pace, parent_pid: int) -> None:
         _Bundles(parent),
         _Uploads(parent),
         SystemClock(),
-        parent.print,
+        lambda _dispatch, text: parent.print(text),
         environ=dict(os.environ),
         pace=pace,
         folder=folder,

@@ -11,20 +11,23 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from src.common import jsontext, keys
+from src.common import jsontext, keys, live
 from src.common.aws.clients import Clients
 from src.common.aws.errors import Refusal, calling
 from src.common.aws.items import decode, encode, value_of
 from src.common.codec import decode as decode_json
 from src.common.errors import Permanent, Transient
+from src.common.messages import Result
 from src.common.records import Event
 from src.common.retry import attempts
 from src.remote.errors import Denied
+from src.remote.logs import LiveLine
 from src.remote.state import ORDER_FIELDS, RUN_FIELDS
 from src.remote.target import Target
 
 _DENIED: Final = ("AccessDeniedException", "AccessDenied", "403", "Forbidden")
 _MISSING: Final = ("NoSuchKey", "404", "NotFound")
+_NO_GROUP: Final = "ResourceNotFoundException"
 _LIST: Final = "s3:ListBucket"  # who lacks it is told 403 of a missing key
 _BATCH: Final = 100  # keys of one BatchGetItem
 _INDEX: Final = "order_name_index"
@@ -125,6 +128,40 @@ class AwsStack:
         body = self._get(bucket, keys.done_key(run_id), doing)
         return None if body is None else decode_json(body)
 
+    def result(self, run_id: str, num: str) -> Result | None:
+        """Return how an order ended, with its log."""
+        bucket, key = self._target.need("internal_bucket"), keys.result_key(run_id, num)
+        body = self._get(bucket, key, f"reading the result of {run_id}:{num}")
+        return None if body is None else Result.from_item(decode_json(body))
+
+    def lines(self, run_id: str, num: str, since: int, *, builds: bool) -> Iterator[LiveLine]:
+        """Yield what an order (all of the run with num "") printed since a time, oldest first."""
+        if builds:
+            group = f"/aws/codebuild/{self._target.need('build_project')}"
+        else:
+            group = f"/aws/lambda/{self._target.need('worker_function')}"
+        doing = f"reading what {live.label(run_id, num)} printed"
+        resource = self._target.arn("logs", f"log-group:{group}", region=self._region)
+        asked = {
+            "logGroupName": group,
+            "startTime": since,
+            "filterPattern": f'"{live.label(run_id, num)}"',
+        }
+        more: dict[str, str] = {}
+        while True:
+            try:
+                with self._asking(doing, "logs:FilterLogEvents", resource, _NO_GROUP):
+                    reply = self._clients.logs.filter_log_events(**asked, **more)
+            except Refusal:
+                return  # no group: nothing ever ran there
+            for event in reply["events"]:
+                found = live.parsed(event["message"], run_id)
+                if found is not None and num in ("", found[0]):
+                    yield LiveLine(event["eventId"], event["timestamp"], *found)
+            if not reply.get("nextToken"):
+                return
+            more = {"nextToken": reply["nextToken"]}
+
     def parameter(self, name: str) -> str:
         """Return an SSM parameter, decrypted."""
         resource = self._target.arn("ssm", f"parameter/{name.lstrip('/')}", region=self._region)
@@ -178,11 +215,13 @@ class AwsStack:
             raise Denied(doing, "s3:GetObject", resource + more) from refusal
 
     @contextmanager
-    def _asking(self, doing: str, action: str, resource: str) -> Iterator[None]:
+    def _asking(self, doing: str, action: str, resource: str, *expected: str) -> Iterator[None]:
         try:
-            with calling(doing, *_DENIED):
+            with calling(doing, *_DENIED, *expected):
                 yield
         except Refusal as refusal:
+            if refusal.code in expected:
+                raise
             raise Denied(doing, action, resource) from refusal
 
     @property

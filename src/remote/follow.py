@@ -5,7 +5,7 @@ Rows are read only when the run's revision changed, and only of orders that had 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -14,7 +14,7 @@ from src.common.ports import Clock
 from src.common.status import ACTIVE, OrderStatus
 from src.remote import look
 from src.remote.look import Records
-from src.remote.state import OrderState, RunState, from_rows
+from src.remote.state import OrderState, RunState, Source, from_rows
 
 POLL_S: Final = 2.0
 TICK_S: Final = 0.1
@@ -37,8 +37,9 @@ class Watcher(Protocol):
 class Follower:
     """Follows one run.
 
-    `names` are its orders (by number) where they are known before its rows are there; `on_poll` is
-    called with every state that was read.
+    `names` are its orders (by number) where they are known before its rows are there. `on_poll` is
+    called with every state whose orders are known, after what began and before what ended was told;
+    `enough` says which state ends the following early.
     """
 
     def __init__(
@@ -49,13 +50,16 @@ class Follower:
         clock: Clock,
         *,
         names: Mapping[str, str] | None = None,
-        on_poll: Callable[[RunState], None] = lambda _state: None,
+        on_poll: Callable[[RunState], None] | None = None,
+        enough: Callable[[RunState], bool] = lambda _state: False,
     ) -> None:
         self._records, self._run_id = records, run_id
-        self._watcher, self._clock, self._on_poll = watcher, clock, on_poll
+        self._watcher, self._clock = watcher, clock
+        self._on_poll, self._enough = on_poll, enough
         self._orders: dict[str, OrderState] = {}
         self._rev: int | None = None  # of the run item, when the rows were read last
         self._introduced = names is not None
+        self._numbered: Source = "rows"
         if names is not None:
             watcher.accepted(run_id, names)
 
@@ -77,8 +81,7 @@ class Follower:
             else:
                 failures = 0
                 self._tell(state)
-                self._on_poll(state)
-                if state.ended:
+                if state.ended or self._enough(state):
                     self._watcher.tick()
                     return state
             self._pause()
@@ -108,22 +111,33 @@ class Follower:
 
     def _tell(self, state: RunState) -> None:
         """Tell what changed, in the order in which it happened; telling twice is once."""
-        if not self._introduced:
-            if not state.orders or not (state.packaged or state.ended):
-                return
+        if not self._introduced and state.orders and (state.packaged or state.ended):
             self._introduced = True
             names = {order.num: order.name for order in state.orders}
             self._watcher.accepted(self._run_id, names)
-        elif state.source != "rows":
-            return  # the numbers may be others there
+            self._numbered = state.source
+        if not self._introduced:
+            return
+        if state.source != self._numbered:  # the numbers may be others
+            return
         now = self._clock.now_ms()
-        changes: list[tuple[int, str, OrderStatus]] = []
-        for order in state.orders:
-            began = order.started_at or order.dispatched_at
-            if began is not None:
-                active = order.status if order.status in ACTIVE else OrderStatus.RUNNING
-                changes.append((began, order.num, active))
-            if order.ended:
-                changes.append((order.finished_at or now, order.num, order.status))
+        began = [
+            (at, order.num, order.status if order.status in ACTIVE else OrderStatus.RUNNING)
+            for order in state.orders
+            if (at := order.started_at or order.dispatched_at) is not None
+        ]
+        ended = [
+            (order.finished_at or now, order.num, order.status)
+            for order in state.orders
+            if order.ended
+        ]
+        if self._on_poll is None:
+            self._change(began + ended)
+            return
+        self._change(began)
+        self._on_poll(state)
+        self._change(ended)
+
+    def _change(self, changes: Iterable[tuple[int, str, OrderStatus]]) -> None:
         for at, num, status in sorted(changes, key=lambda change: change[0]):
             self._watcher.order_changed(num, status, at)

@@ -66,7 +66,7 @@ class Worker:
         bundles: Readable,
         uploads: Uploads,
         clock: Clock,
-        out: Callable[[str], None],
+        out: Callable[[Dispatch, str], None],
         *,
         environ: Mapping[str, str],
         stops: Readable | None = None,

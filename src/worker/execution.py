@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -65,7 +66,7 @@ class Execution:
     bundles: Readable
     stops: Readable
     clock: Clock
-    out: Callable[[str], None]
+    out: Callable[[Dispatch, str], None]
     environ: Mapping[str, str]
     pass_env: tuple[str, ...]
     pace: Pace
@@ -80,7 +81,7 @@ class Execution:
         work = place / "work"
         unpacked = self._unpack(dispatch, work)
         secrets = {name: unpacked.env[name] for name in unpacked.secrets if name in unpacked.env}
-        log = Log(Masker(secrets.values()), self.out, HeadTail())
+        log = Log(Masker(secrets.values()), partial(self.out, dispatch), HeadTail())
         short = sorted(name for name, value in secrets.items() if 0 < len(value.strip()) < SHORTEST)
         if short:
             log.note(f"[iac-ci] too short to be masked (under {SHORTEST}): {', '.join(short)}")

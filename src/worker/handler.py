@@ -12,6 +12,8 @@ from src.common.aws.clients import Clients, config, default_clients
 from src.common.aws.objects import S3ObjectStore
 from src.common.aws.uploads import HttpUploads
 from src.common.clock import SystemClock
+from src.common.live import labelled
+from src.common.messages import Dispatch
 from src.common.settings import WorkerSettings
 from src.worker import kin
 from src.worker.app import Worker
@@ -32,8 +34,9 @@ class _Impatient(Clients):
         )
 
 
-def _show(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - the log stream of the function or build
+def _show(dispatch: Dispatch, text: str) -> None:
+    shown = labelled(dispatch.run_id, dispatch.num, text)
+    print(shown, flush=True)  # noqa: T201 - the log stream of the function or build
 
 
 @cache

@@ -55,6 +55,7 @@ class Deployed:
             "AWS_SECRET_ACCESS_KEY": "secret",
             "IAC_CI_STACK_OUTPUTS": str(self.outputs),
             "IAC_CI_WEBHOOK_SECRET": SECRET,
+            "COLUMNS": "160",
             **more,
         }
         return {**os.environ, **{name: value for name, value in given.items() if value}}
@@ -245,7 +246,7 @@ def test_no_secret_at_all_names_the_ways_to_give_one(deployed: Deployed) -> None
     assert "--secret-file" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["status", "wait"])
+@pytest.mark.parametrize("command", ["status", "wait", "logs", "events"])
 def test_an_unknown_run_is_2(deployed: Deployed, command: str) -> None:
     done = deployed(command, "nobody-knows", "--json")
 
@@ -278,6 +279,107 @@ def test_outputs_come_by_stdin_too(deployed: Deployed) -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_logs_are_those_of_the_results(deployed: Deployed) -> None:
+    run_id = deployed.submitted(JOB)
+    deployed("wait", run_id)
+
+    one, by_num = deployed("logs", run_id, "apply"), deployed("logs", run_id, "0002")
+    every, told = deployed("logs", run_id), deployed("logs", run_id, "--json")
+
+    assert one.stdout.splitlines()[:2] == ["$ echo applied; exit 3", "applied"]
+    assert one.stdout == by_num.stdout
+    assert [line for line in every.stdout.splitlines() if line.startswith("==")] == [
+        "== plan: succeeded",
+        "== apply: failed (exit 3)",
+        "== check: skipped (dependency apply failed)",
+    ]
+    orders = json.loads(told.stdout)["orders"]
+    assert orders["plan"]["log"] == "$ echo planned\nplanned\n"
+    assert (orders["plan"]["source"], orders["check"]["source"]) == ("result", None)
+
+
+def test_lines_are_followed_while_an_order_runs_and_none_is_lost(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    job = f"username: me\norders:\n  a: {{cmds: ['echo one; cat {go}; echo two'], timeout: 50}}\n"
+    run_id = deployed.submitted(job)
+
+    with (
+        deployed.start("logs", run_id, "a", "-f") as one,
+        deployed.start("logs", run_id, "--follow") as every,
+    ):
+        assert one.stdout is not None
+        assert every.stdout is not None
+        assert any(line == "one\n" for line in one.stdout)  # while it runs
+        assert any("a | one" in line for line in every.stdout)
+        so_far = deployed("logs", run_id, "a")
+        go.write_text("")
+        rest_of_one, _ = one.communicate(timeout=ENDS_IN)
+        rest_of_every, _ = every.communicate(timeout=ENDS_IN)
+
+    assert so_far.stdout.splitlines()[-1] == "one"
+    assert (one.returncode, every.returncode) == (0, 0)
+    assert rest_of_one == "two\n"
+    assert [line.split()[1:] for line in rest_of_every.splitlines()] == [
+        ["a", "|", "two"],
+        ["a", "succeeded"],
+    ]
+
+
+def test_a_log_whose_result_expired_is_what_the_log_group_keeps(deployed: Deployed) -> None:
+    run_id = deployed.submitted(GOOD_JOB)
+    deployed("wait", run_id)
+    bucket = Stack().buckets["internal"].name
+    key = f"tmp/callbacks/runs/{run_id}/0001/result.json"
+    deployed.clients.s3.delete_object(Bucket=bucket, Key=key)
+
+    done = deployed("logs", run_id, "plan", "--json")
+
+    told = json.loads(done.stdout)["orders"]["plan"]
+    assert (told["source"], told["log"]) == ("live", "$ echo planned\nplanned\n")
+
+
+def test_an_order_that_is_not_there_is_2_and_names_those_that_are(deployed: Deployed) -> None:
+    run_id = deployed.submitted(JOB)
+    deployed("wait", run_id)
+
+    done = deployed("logs", run_id, "aply")
+
+    assert done.returncode == 2
+    assert "has no order 'aply' (its orders: plan, apply, check)" in done.stderr
+
+
+def test_events_tell_the_story_in_order(deployed: Deployed) -> None:
+    run_id = deployed.submitted(JOB)
+    deployed("wait", run_id)
+
+    told = json.loads(deployed("events", run_id, "--json").stdout)
+    shown = deployed("events", run_id).stdout.splitlines()
+
+    story = [(event["order_name"], event["event"]) for event in told["events"]]
+    assert story[0] == ("_job", "accepted")
+    assert story[-3:] == [("apply", "failed"), ("check", "skipped"), ("_job", "finished")]
+    assert story.index(("plan", "succeeded")) < story.index(("apply", "claimed"))
+    assert len(shown) == 1 + len(story)
+    assert shown[-1].split()[2:] == ["s", "(run)", "finished", "(failed)"]
+
+
+def test_runs_are_listed_the_latest_first(deployed: Deployed) -> None:
+    run_ids = [deployed.submitted(GOOD_JOB) for _ in range(3)]
+    for run_id in run_ids:
+        deployed("wait", run_id)
+
+    told = json.loads(deployed("runs", "--json", "--limit", "3").stdout)["runs"]
+    shown = deployed("runs", "--limit", "2").stdout.splitlines()
+
+    assert [line["run_id"] for line in told] == run_ids[::-1]
+    assert {line["status"] for line in told} == {"succeeded"}
+    assert told[0]["about"] == "1 orders for me"
+    assert [line.split()[0] for line in shown] == ["run", run_ids[2], run_ids[1]]
 
 
 @pytest.mark.parametrize(("events_too", "source"), [(False, "done"), (True, "events")])

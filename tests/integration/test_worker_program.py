@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from src.common import live
 from src.common.codezip import CodeZip
 from src.common.messages import Dispatch
 from src.common.status import OrderStatus
@@ -134,7 +135,8 @@ def test_order_runs_and_is_reported(s3: S3) -> None:
     assert "OWN" not in result.log
     assert "X-Amz-Signature" not in result.log  # URLs of claim and result are the worker's
     assert order.identity not in result.log
-    assert out == result.log
+    labelled = [live.parsed(line, order.run_id) for line in out.splitlines()]
+    assert labelled == [(order.num, line) for line in result.log.splitlines()]
     claim = s3.bucket.claim(replace(order, claim_url=f"{order.num}/claim.json"))
     assert claim.request_id == "build-1"
 
@@ -224,7 +226,8 @@ def test_build_that_is_told_to_stop_ends_its_commands(s3: S3) -> None:
     order = s3.order("echo pid=$$; sleep 1000")
     process = build(s3, json.dumps(order.to_item()))
     assert process.stdout is not None
-    pid = next(int(line[4:]) for line in process.stdout if re.match(r"pid=\d", line))
+    found = next(filter(None, (re.search(r"\| pid=(\d+)", line) for line in process.stdout)))
+    pid = int(found[1])
     assert is_running(pid)
 
     process.send_signal(signal.SIGTERM)

@@ -20,6 +20,7 @@ from threading import Event, Thread
 from typing import Any
 
 from src.common.clock import SystemClock
+from src.common.live import labelled
 from src.local.moto_platform import moto_platform
 from src.local.moto_world import MotoWorld
 from src.local.stack import PROCESS_WEBHOOK, WORKER, Stack
@@ -87,6 +88,26 @@ def outputs(stack: Stack, url: str) -> dict[str, Any]:
     return {name: {"sensitive": False, "value": value} for name, value in values.items()}
 
 
+class LogGroup:
+    """The worker's log group, with what the worker prints on AWS."""
+
+    def __init__(self, moto: MotoWorld) -> None:
+        self._group = f"/aws/lambda/{moto.stack.functions[WORKER].name}"
+        self._logs, self._clock = moto.clients.logs, moto.clock
+        self._logs.create_log_group(logGroupName=self._group)
+        self._logs.create_log_stream(logGroupName=self._group, logStreamName="sandbox")
+
+    def put(self, run_id: str, num: str, text: str) -> None:
+        at = self._clock.now_ms()
+        events = [
+            {"timestamp": at, "message": line + "\n"}
+            for line in labelled(run_id, num, text).split("\n")
+        ]
+        self._logs.put_log_events(
+            logGroupName=self._group, logStreamName="sandbox", logEvents=events
+        )
+
+
 @contextmanager
 def served(server: ThreadingHTTPServer) -> Iterator[str]:
     """Serve in a thread; yield the address."""
@@ -134,7 +155,7 @@ def main() -> None:
             get=adapters.internal.get,
             put_new=adapters.uploads.put_new,
             get_url=adapters.uploads.get,
-            on_line=lambda _run_id, _num, _text: None,
+            on_line=LogGroup(moto).put,
             pace=Pace(),  # as deployed
         )
         working: dict[str, Delivery] = {}

@@ -93,6 +93,21 @@ CALLS: dict[str, Call] = {
         *("s3", "get_object", lambda stack: stack.done("run-1")),
         *("s3:GetObject", "arn:aws:s3:::done-bucket/run-1/done"),
     ),
+    "result": Call(
+        *("s3", "get_object", lambda stack: stack.result("run-1", "0001")),
+        "s3:GetObject",
+        "arn:aws:s3:::internal-bucket/tmp/callbacks/runs/run-1/0001/result.json",
+    ),
+    "lines": Call(
+        *("logs", "filter_log_events", lambda s: next(s.lines("run-1", "", 0, builds=False))),
+        "logs:FilterLogEvents",
+        f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/lambda/worker-function",
+    ),
+    "lines of builds": Call(
+        *("logs", "filter_log_events", lambda s: next(s.lines("run-1", "", 0, builds=True))),
+        "logs:FilterLogEvents",
+        f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/codebuild/build-project",
+    ),
     "parameter": Call(
         *("ssm", "get_parameter", lambda stack: stack.parameter("/iac-ci/webhook_secret")),
         *("ssm:GetParameter", f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/iac-ci/webhook_secret"),
@@ -185,6 +200,42 @@ def test_events_come_in_pages(stack: AwsStack, stubbed: Callable[[str], Stubber]
     dynamodb.add_response("query", page(1))
 
     assert [event.epoch for event in stack.events("t")] == [1, 2]
+
+
+def test_lines_of_one_order_are_asked_for_by_its_label_and_told_apart(
+    stack: AwsStack, stubbed: Callable[[str], Stubber]
+) -> None:
+    def event(number: int, message: str) -> dict[str, Any]:
+        return {"eventId": f"e{number}", "timestamp": number, "message": message}
+
+    logs = stubbed("logs")
+    asked = {
+        "logGroupName": "/aws/lambda/worker-function",
+        "startTime": 7,
+        "filterPattern": '"run-1:0001| "',
+    }
+    first = [event(8, "run-1:0001| a\n"), event(9, '{"message": "run-1:0001| forged"}')]
+    logs.add_response("filter_log_events", {"events": first, "nextToken": "more"}, asked)
+    logs.add_response(
+        "filter_log_events",
+        {"events": [event(10, "run-1:0001| b")]},
+        {**asked, "nextToken": "more"},
+    )
+
+    lines = list(stack.lines("run-1", "0001", 7, builds=False))
+
+    assert [(line.id, line.at, line.num, line.text) for line in lines] == [
+        ("e8", 8, "0001", "a"),
+        ("e10", 10, "0001", "b"),
+    ]
+
+
+def test_a_log_group_that_is_not_there_has_no_lines(
+    stack: AwsStack, stubbed: Callable[[str], Stubber]
+) -> None:
+    stubbed("logs").add_client_error("filter_log_events", "ResourceNotFoundException")
+
+    assert list(stack.lines("run-1", "", 0, builds=True)) == []
 
 
 def test_a_function_that_failed_is_told_with_its_own_words(

@@ -125,3 +125,64 @@ def wait(
 
     stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
     raise typer.Exit(answered(lambda: wait_for(run, stack, as_json=as_json), as_json=as_json))
+
+
+@app.command(rich_help_panel=PANEL)
+def logs(
+    run: Run,
+    order: Annotated[
+        str | None,
+        typer.Argument(metavar="[ORDER]", help="An order's name or number.", show_default=False),
+    ] = None,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Show lines as they come, until the end.")
+    ] = False,
+    as_json: AsJson = False,
+    stack_outputs: StackOutputs = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Show what the orders of a run printed."""
+    from src.cli.remote.answer import answered
+    from src.cli.remote.logs import show_logs
+
+    stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
+    raise typer.Exit(
+        answered(
+            lambda: show_logs(run, order, stack, follow=follow, as_json=as_json), as_json=as_json
+        )
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def events(
+    run: Run,
+    *,
+    as_json: AsJson = False,
+    stack_outputs: StackOutputs = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Show what happened in a run, step by step."""
+    from src.cli.remote.answer import answered
+    from src.cli.remote.story import show_events
+
+    stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
+    raise typer.Exit(answered(lambda: show_events(run, stack, as_json=as_json), as_json=as_json))
+
+
+@app.command(rich_help_panel=PANEL)
+def runs(
+    *,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="So many at most.")] = 20,
+    as_json: AsJson = False,
+    stack_outputs: StackOutputs = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Show the latest runs."""
+    from src.cli.remote.answer import answered
+    from src.cli.remote.story import show_runs
+
+    stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
+    raise typer.Exit(
+        answered(lambda: show_runs(stack, limit=limit, as_json=as_json), as_json=as_json)
+    )

@@ -99,6 +99,11 @@ class Clients:
         return self._make("ssm")  # type: ignore[no-any-return]
 
     @cached_property
+    def logs(self) -> Any:
+        """Log groups."""
+        return self._make("logs")
+
+    @cached_property
     def secretsmanager(self) -> SecretsManagerClient:
         """Secrets."""
         return self._make("secretsmanager")  # type: ignore[no-any-return]
