@@ -109,10 +109,8 @@ def _right_end(ending: Ending) -> None:
     """The reference: what each order ends as, by the outcomes that its commands were given."""
     sim, plan = ending.sim, ending.plan
     for num in plan.needs:
-        row = ending.rows.get(num)
-        if row is None:
-            hold("right end", ending.closed, f"{num} has no row")
-            continue
+        hold("right end", num in ending.rows, f"{num} has no row")
+        row = ending.rows[num]
         outcome = sim.outcomes.get(row.name, "succeeded")
         stopped = [
             need
@@ -163,7 +161,7 @@ def _all_is_free(ending: Ending) -> None:
     active = [num for num, row in ending.rows.items() if row.status in BUSY]
     hold("all is free", not active, f"{active} are still under way")
     open_ = [row.num for row in ending.rows.values() if row.status not in TERMINAL]
-    hold("all is free", not open_ or ending.closed, f"{open_} never ended")
+    hold("all is free", not open_, f"{open_} never ended")
     assert run.finished_at is not None
     for name, ended in sim.aws.executions.items():
         if name.startswith(f"{run.run_id}-"):
