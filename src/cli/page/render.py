@@ -28,7 +28,8 @@ from src.cli.text import CONTROLS, MARK, count, duration
 from src.common import keys
 from src.common.status import OrderStatus
 
-HERE: Final = Path(__file__).parent
+TEMPLATE: Final = Path(__file__).parent / "template"
+SCRIPTS: Final = ("keys.js", "views.js", "search.js")  # one after the other, in one scope
 MAX_OPEN: Final = 3  # orders that went wrong whose logs are open at first
 MAX_WRONG: Final = 10  # orders that the header names
 MAX_LINKS: Final = 20  # dependencies, or dependents, that an order lists
@@ -37,7 +38,7 @@ MAX_EVENTS_OPEN: Final = 30
 
 def page(run: RunRecord) -> str:
     """Return the page of a run: a whole HTML document."""
-    css, script = (HERE / "page.css").read_text(), (HERE / "page.js").read_text()
+    css, script = _css(), _script()
     span = run.span
     needs = {order.name: order.dependencies for order in run.orders}
     wrong = [order for order in run.orders if order.status in WENT_WRONG]
@@ -71,10 +72,19 @@ def page(run: RunRecord) -> str:
     )
 
 
+def _css() -> str:
+    return (TEMPLATE / "page.css").read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    parts = "\n".join((TEMPLATE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return f'"use strict";\n{{\n{parts}}}\n'
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(HERE),
+        loader=FileSystemLoader(TEMPLATE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

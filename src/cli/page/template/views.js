@@ -1,0 +1,65 @@
+// Orders, graph and timeline: what they do when they are opened, pointed at, switched.
+
+// An order that is pointed to opens.
+const reveal = (order) => {
+  if (order.hidden) {
+    search.value = "";
+    for (const button of all("[data-filter]")) button.setAttribute("aria-pressed", "false");
+    refresh();
+  }
+  order.open = true;
+};
+const follow = () => {
+  const order = byId(location.hash.slice(1));
+  if (!order?.matches("details.order")) return;
+  reveal(order);
+  order.scrollIntoView();
+  order.querySelector("summary").focus({ preventScroll: true });
+};
+addEventListener("hashchange", follow);
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='#order-']");
+  if (link && link.getAttribute("href") === location.hash) follow(); // no hashchange comes
+});
+
+// What went wrong is said last: such a log opens at its end.
+const toEnd = (order) => {
+  const log = order.matches(".s-failed, .s-timed_out") && order.querySelector(".log");
+  if (log && order.open && !log.dataset.seen) {
+    log.dataset.seen = "yes";
+    log.scrollTop = log.scrollHeight;
+  }
+};
+
+// Graph: the edges of the order at hand.
+const paths = all(".edges path");
+const light = (event) => {
+  const node = event.target.closest?.(".node");
+  const id = ["mouseout", "focusout"].includes(event.type) ? null : node?.dataset.order;
+  if (node) for (const path of paths) {
+    path.classList.toggle("lit", id !== null && (path.dataset.from === id || path.dataset.to === id));
+  }
+};
+for (const type of ["mouseover", "mouseout", "focusin", "focusout"]) {
+  byId("graph")?.addEventListener(type, light);
+}
+
+// Timeline: two scales.
+const scales = all("button[data-scale]");
+const place = (element, name, value, length) => {
+  if (element.hasAttribute(name)) element.setAttribute(name, `${((100 * value) / length).toFixed(3)}%`);
+};
+const rescale = (chosen) => {
+  const length = Number(chosen.dataset.length);
+  for (const button of scales) button.setAttribute("aria-pressed", String(button === chosen));
+  for (const ticks of all(".ticks")) ticks.toggleAttribute("hidden", ticks.dataset.scale !== chosen.dataset.scale);
+  for (const mark of all(".gantt [data-start]")) {
+    const start = Number(mark.dataset.start);
+    const end = Number(mark.dataset.end ?? start);
+    place(mark, "x", start, length);
+    place(mark, "x1", start, length);
+    place(mark, "x2", end, length);
+    place(mark, "width", end - start, length);
+  }
+};
+for (const button of scales) button.addEventListener("click", () => rescale(button));
