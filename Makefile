@@ -7,7 +7,6 @@ SHELL := bash
 
 BIN := .venv/bin
 READY := .venv/.ready
-AUDIT_READY := .venv-audit/.ready
 ARGS ?=
 TERRAFORM ?= terraform
 DEPLOY := $(TERRAFORM) -chdir=infra/02-deploy
@@ -50,6 +49,15 @@ plan-one: $(READY)  ## show the plan of STAGE=02-deploy (or another) and run its
 	@: $(if $(STAGE),,$(error name the stage: make plan-one STAGE=02-deploy))
 	@$(BIN)/pytest -n 2 -m plan --stage $(STAGE) --show-plan $(ARGS)
 
+.PHONY: crash-points
+crash-points: $(READY)  ## a fault at every call of the reference runs, on moto at many (minutes)
+	@$(BIN)/pytest -n auto tests/simulation/test_crash_points.py --moto-points 40 $(ARGS)
+
+.PHONY: soak
+soak: $(READY)  ## 20,000 random schedules in memory and 500 on moto, all of two processes (minutes)
+	@$(BIN)/pytest -n auto tests/simulation/test_schedules.py tests/simulation/test_interleavings.py \
+	  --schedules 20000 --preemptions 3 $(ARGS)
+
 .PHONY: mutants
 mutants: $(READY)  ## break copies of infra/ line by line: the tests must notice each (minutes)
 	@$(BIN)/python scripts/mutants.py $(ARGS)
@@ -57,16 +65,6 @@ mutants: $(READY)  ## break copies of infra/ line by line: the tests must notice
 .PHONY: iam
 iam: $(READY)  ## compare what the handlers call with what the policies grant, both ways
 	@$(BIN)/pytest -n auto -q -m integration --iam $(ARGS)
-
-.PHONY: audit
-audit: $(READY) $(AUDIT_READY)  ## hold infra/ to checkov's rules, what ships to known vulnerabilities
-	@$(BIN)/python scripts/audit.py $(ARGS)
-
-$(AUDIT_READY): requirements/audit.lock
-	@rm -rf $(@D)
-	@$(BIN)/python -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
 
 .PHONY: lint
 lint: $(READY)  ## check style, types, shell scripts, Dockerfile and workflows
@@ -110,4 +108,4 @@ lock:  ## regenerate requirements/*.lock (ARGS=--upgrade takes the newest)
 
 .PHONY: clean
 clean:  ## remove the environment and every cache
-	@rm -rf .venv .venv-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build dist
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build dist

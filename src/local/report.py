@@ -73,18 +73,19 @@ def report(
     rows = adapters.runs.orders(run_id, answer["orders"].values())
     views = []
     for name, num in answer["orders"].items():
-        row = rows[num]  # a run that has ended has them all
-        result = _result(adapters, run_id, num) if row.dispatched_at is not None else None
+        row = rows.get(num)
+        ran = row is not None and row.dispatched_at is not None
+        result = _result(adapters, run_id, num) if ran else None
         views.append(
             OrderView(
                 num=num,
                 name=name,
-                status=row.status,
-                exit_code=row.exit_code,
-                dispatched_at=row.dispatched_at,
-                started_at=row.started_at,
-                finished_at=row.finished_at,
-                reason=row.reason,
+                status=OrderStatus.SKIPPED if row is None else row.status,
+                exit_code=None if row is None else row.exit_code,
+                dispatched_at=None if row is None else row.dispatched_at,
+                started_at=None if row is None else row.started_at,
+                finished_at=None if row is None else row.finished_at,
+                reason="never packaged" if row is None else row.reason,
                 log="" if result is None else result.log,
                 log_truncated=result is not None and result.log_truncated,
                 dependencies=tuple(asked[name].get("dependencies") or ()),
@@ -92,8 +93,8 @@ def report(
                 must_succeed=asked[name].get("must_succeed", True),
                 use_lambda=asked[name].get("use_lambda", True),
                 timeout=asked[name]["timeout"],
-                start_by=row.start_by,
-                end_by=row.end_by,
+                start_by=None if row is None else row.start_by,
+                end_by=None if row is None else row.end_by,
             )
         )
     return RunReport(

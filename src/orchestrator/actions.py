@@ -26,7 +26,6 @@ class View:
     orders: Mapping[str, Order] = field(default_factory=dict)
     looked: frozenset[str] = frozenset()
     results: Mapping[str, Result | None] = field(default_factory=dict)
-    names: Mapping[str, str] | None = None  # of orders, by number, as the request has them
     watched: bool = False  # the run's own watchdog was started
     handed: frozenset[str] = frozenset()  # handed over in this round
     deferred: frozenset[str] = frozenset()  # throttled: leave for the next round
@@ -91,13 +90,6 @@ class LookUp:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadNames:
-    """Read the orders' names in the request."""
-
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class Commit:
     """Write one atomic step."""
 
@@ -132,4 +124,4 @@ class Acknowledge:
     late: Result | None = None
 
 
-Action = StartRunWatchdog | Load | LookUp | ReadNames | Commit | HandOver | End | Acknowledge
+Action = StartRunWatchdog | Load | LookUp | Commit | HandOver | End | Acknowledge

@@ -73,7 +73,9 @@ class Orchestrator:
             if run is None:
                 log.warning("dropping callbacks of unknown run %s: %s", run_id, sorted(marks))
                 return None
-            if run.finished_at is not None:  # its lock has expired before it
+            if run.finished_at is not None and self._ports.locks.get(run_id) is None:
+                # Its lock has expired before it. One that is there was made since we looked, and
+                # `finished.json` is for its holder to put, after the done object.
                 self._ports.internal.put(keys.finished_key(run_id), EMPTY)
                 return None
             self._ports.locks.mark(run, marks)

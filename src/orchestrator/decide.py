@@ -27,7 +27,6 @@ from src.orchestrator.actions import (
     HandOver,
     Load,
     LookUp,
-    ReadNames,
     StartRunWatchdog,
     View,
 )
@@ -48,8 +47,6 @@ def decide(view: View) -> tuple[Action, ...]:
         return tuple(LookUp(frozenset(batch)) for batch in _batches(unread, RESULTS_AT_ONCE))
     if run.finished_at is not None:
         return _acknowledge(view)
-    if _sweeping(view) and view.names is None and view.looked - view.orders.keys():
-        return (ReadNames(run.digest),)
     if endings := _endings(view):
         return endings
     draft = step(view)

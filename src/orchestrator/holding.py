@@ -6,10 +6,12 @@ are acknowledgements, which need no lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from src.common import keys
+from src.common.codec import decode
 from src.common.errors import LeaseLost, LockMoved
 from src.common.records import Lock, LockMove, Run
 from src.orchestrator.actions import Action, Commit, View
@@ -106,7 +108,21 @@ class Holding:
     def _finalize(self, run: Run) -> None:
         nums = [keys.order_num(position) for position in range(1, run.total + 1)]
         orders = self._ports.runs.orders(run.run_id, nums)
+        names = {num: order.name for num, order in orders.items()}
+        if len(names) < run.total:  # packaging never wrote them all
+            request = self._ports.internal.get(keys.request_key(run.digest))
+            asked = order_names(decode(request)) if request is not None else {}
+            names = {num: names.get(num) or asked.get(num, num) for num in nums}
         self._lease.ensure()
-        finalize(self._ports, run, orders)
+        finalize(self._ports, run, names, orders)
         self._ports.locks.complete(run.run_id, self._lease.owner)
         self._ports.internal.put(keys.finished_key(run.run_id), EMPTY)
+
+
+def order_names(request: Mapping[str, Any]) -> dict[str, str]:
+    """Return order number -> name of a stored request."""
+    orders = request.get("orders", ())
+    names = (
+        list(orders) if isinstance(orders, Mapping) else [order["order_name"] for order in orders]
+    )
+    return {keys.order_num(position): name for position, name in enumerate(names, 1)}

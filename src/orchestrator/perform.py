@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 from src.common import keys
-from src.common.codec import decode, encode
+from src.common.codec import encode
 from src.common.errors import Permanent
 from src.common.messages import (
     MAX_HINTS,
@@ -38,7 +37,6 @@ from src.orchestrator.actions import (
     HandOver,
     Load,
     LookUp,
-    ReadNames,
     StartRunWatchdog,
     View,
 )
@@ -83,8 +81,6 @@ class Performer:
             case LookUp(nums):
                 results = {num: self.result(view.run.run_id, num) for num in sorted(nums)}
                 return view.having(results={**view.results, **results})
-            case ReadNames(digest):
-                return view.having(names=self._names(digest))
             case Commit(change):
                 self.ports.runs.commit(change)
                 return view.committed(change)
@@ -114,10 +110,6 @@ class Performer:
         """Read the result of an order, or of packaging; None when there is none."""
         body = self.ports.internal.get(keys.result_key(run_id, num))
         return None if body is None else read_result(body, f"the result of {run_id}:{num}")
-
-    def _names(self, digest: str) -> dict[str, str]:
-        request = self.ports.internal.get(keys.request_key(digest))
-        return {} if request is None else order_names(decode(request))
 
     def _hand_over(self, order: Order, view: View) -> View:
         """Start the watchdog, then the worker; both may be repeated. Only this order suffers."""
@@ -199,15 +191,6 @@ class Performer:
                 )
             )
         self.ports.internal.put(keys.ack_key(order.run_id, order.num), EMPTY)
-
-
-def order_names(request: Mapping[str, Any]) -> dict[str, str]:
-    """Return order number -> name of a stored request."""
-    orders = request.get("orders", ())
-    names = (
-        list(orders) if isinstance(orders, Mapping) else [order["order_name"] for order in orders]
-    )
-    return {keys.order_num(position): name for position, name in enumerate(names, 1)}
 
 
 def watchdog_input(order: Order) -> WatchdogInput:

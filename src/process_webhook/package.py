@@ -21,7 +21,7 @@ from src.common.job import GitCode, Job, OrderSpec, parse_job
 from src.common.messages import Result
 from src.common.ports import Clock, Comments, ObjectStore, RunStore, SecretSource
 from src.common.records import Order, Packaging, Run
-from src.common.status import TERMINAL, OrderStatus
+from src.common.status import OrderStatus
 from src.process_webhook.secrets import credential, resolve
 
 log = logging.getLogger(__name__)
@@ -83,9 +83,7 @@ class Package:
             result = _refused(error)
         except Permanent as error:  # trying again cannot help, so the run is told why at once
             result = Result(status=OrderStatus.FAILED, reason=str(error)[:1000])
-        if self._wait_until_seen(run).closing is not None:
-            log.warning("packaging %s: the run is over", run_id)
-            return None
+        self._wait_until_seen(run)
         result = Result(
             status=result.status,
             reason=result.reason,
@@ -115,8 +113,6 @@ class Package:
 
             def upload(pair: Pair) -> None:
                 order, row = pair
-                if row.status in TERMINAL:  # the run closed meanwhile
-                    return
                 code = sources.code(order, commits)
                 env = {**job.plain_env(order), **secrets[order.num]}
                 contents = bundle.Bundle(
@@ -163,8 +159,8 @@ class Package:
         fields: dict[str, Any] = job.model_dump(include={"git_repo", "pr_number", "issue_number"})
         return self.comments.opened(run, fields, token)
 
-    def _wait_until_seen(self, run: Run) -> Run:
-        """Return the run item once the orchestrator came: else a result might wake nobody.
+    def _wait_until_seen(self, run: Run) -> None:
+        """Return once the orchestrator came; a result without it would wake nobody for sure.
 
         Raises:
             Transient: it did not come. It was woken again, and packaging is repeated.
@@ -173,7 +169,7 @@ class Package:
         while True:
             stored = self.runs.run(run.run_id)
             if stored is not None and stored.seen_at is not None:
-                return stored
+                return
             if self.clock.now_ms() >= until:
                 break
             self.clock.sleep(_POLL_S)

@@ -38,6 +38,7 @@ class SimulatedAws(World):
         self, stack: Stack, clock: Clock, scheduler: Scheduler, policy: Policy, tell: Tell
     ) -> None:
         super().__init__(stack, clock)
+        self.collect: Callable[[], None] = lambda: None  # takes in what an emulator let out
         self.died: Callable[[Actor], None] = lambda _actor: None
         self.unreachable: frozenset[str] = frozenset()  # names of orders that no worker gets
         self.executions: dict[str, int | None] = {}  # by name: when each ended
@@ -47,6 +48,7 @@ class SimulatedAws(World):
         self._numbers: Counter[str] = Counter()
         self._due: list[tuple[Delivery, int]] = []  # S3 events under way, and when they were made
         self._tokens: dict[str, int] = {}
+        self._delivered: dict[str, tuple[Delivery, int]] = {}  # by process
 
     def name(self, kind: str, order: str = "") -> str:
         """Return a name for a new process of a kind."""
@@ -63,6 +65,14 @@ class SimulatedAws(World):
             if function == ORCHESTRATOR:
                 self._due.append(once)
             self._scheduler.at(made + late_ms, lambda once=once: self._arrive(*once))  # type: ignore[misc]
+
+    def deliver_again(self, process: str) -> bool:
+        """Deliver once more, now, what a process was started for; False if nothing was."""
+        if process not in self._delivered:
+            return False
+        delivery, made = self._delivered[process]
+        self._spawn(delivery, made)
+        return True
 
     def start_build(self, dispatch: Dispatch) -> None:
         """Start a build, one per token within the time that CodeBuild remembers it."""
@@ -100,18 +110,23 @@ class SimulatedAws(World):
         elif delivery.function == WORKER and self._scheduler.now > made + WORKER_EVENT_AGE_MS:
             self._drop(delivery, "too old")
             return
-        order = _order_of(delivery.function, delivery.event)
         if delivery.event.get("name") in self.unreachable:
             self._drop(delivery, "it never reaches a worker")
             return
+        self._spawn(delivery, made)
+
+    def _spawn(self, delivery: Delivery, made: int) -> None:
+        order = _order_of(delivery.function, delivery.event)
+        name = self.name(delivery.function, order)
+        self._delivered[name] = (delivery, made)
         context = self._context(delivery.function, delivery.request_id)
         actor = self._scheduler.spawn(
-            self.name(delivery.function, order),
+            name,
             lambda: self.functions[delivery.function](delivery.event, context),
             until=context.until,
+            order=order if delivery.function == WORKER else None,
             ended=lambda error: self._ended(actor, delivery, made, error),
         )
-        actor.order = order if delivery.function == WORKER else None
         self._tell(f"{actor.name} begins{_try(delivery)}: {_what(delivery)}")
 
     def _with_others(self, delivery: Delivery) -> Delivery:
@@ -158,9 +173,9 @@ class SimulatedAws(World):
         actor = self._scheduler.spawn(
             name,
             lambda: self.functions[WORKER](event, Invocation(aws_request_id=name)),
+            order=dispatch.num,
             ended=ended,
         )
-        actor.order = dispatch.num
         self._tell(f"{name} begins")
 
     def _turn(self, name: str, task: Mapping[str, Any], failures: int = 0) -> None:

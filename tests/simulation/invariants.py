@@ -42,8 +42,7 @@ FINALLY: Final = {
     "exactly once": "Every command list that had to start did, unless its own process was killed.",
     "right end": "Every order and the job end as dependencies and results say.",
     "true story": "The events tell each thing that happened once, in its order, and nothing else.",
-    "all is free": "In the end the lock is completed and nobody's, no mark is left, and every"
-    " watchdog has ended.",
+    "all is free": "In the end the lock is completed and nobody's, and every watchdog has ended.",
 }
 
 INVARIANTS: Final = {**ALWAYS, **FINALLY}

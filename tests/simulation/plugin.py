@@ -15,13 +15,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--moto-points",
         type=int,
-        default=12,
-        help="at how many calls of a run on moto a fault happens (in memory: at all)",
+        default=2,
+        help="at how many calls of a run on moto each kind of fault happens (in memory: at all)",
+    )
+    group.addoption(
+        "--preemptions",
+        type=int,
+        default=2,
+        help="how often two processes that meet may change places out of turn (default: 2)",
     )
     group.addoption(
         "--schedules",
         type=int,
-        default=300,
+        default=400,
         help="how many random schedules are simulated in memory; on moto it is one in forty",
     )
     group.addoption(

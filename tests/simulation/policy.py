@@ -7,7 +7,7 @@ job are a whole run, and running them again is a replay.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from src.local.world import Delivery
 from tests.simulation.scheduler import Actor, first_come
 
 MINUTE_MS: Final = 60_000
+DELAYS_MS: Final = (10, 50, 200, 1_000, 15_000, 50_000)  # of events
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,74 +77,67 @@ class OneFault(Policy):
 
 
 @dataclass
-class Preempt(Policy):
-    """Takes the baton from a process at chosen points: `{switch: index among the others}`.
+class Duel(Policy):
+    """Two processes at the same time, and no others' business: preempted where told.
 
-    A switch is a point at which more than one of `contestants` can go on; `seen` is how many others
-    there were at each, by which the neighbouring schedules are found.
+    A switch is a call of one of them while the other could go on; `preempted` are the switches (in
+    the order of the run) at which the other one does. `switches` counts what there was.
     """
 
-    preemptions: Mapping[int, int] = field(default_factory=dict)
-    contestants: frozenset[str] = frozenset()
-    seen: list[int] = field(default_factory=list)
+    preempted: frozenset[int] = frozenset()
+    contestants: set[str] = field(default_factory=set)
+    switches: int = 0
 
     def choose(self, current: Actor | None, ready: Sequence[Actor]) -> Actor:
         usual = first_come(current, ready)
-        others = [a for a in ready if a is not usual and self._counts(a)]
-        if not others or not self._counts(usual):
+        if usual.name not in self.contestants:
             return usual
-        at = len(self.seen)
-        self.seen.append(len(others))
-        return others[self.preemptions[at]] if at in self.preemptions else usual
-
-    def _counts(self, actor: Actor) -> bool:
-        return not self.contestants or actor.name in self.contestants
+        other = next((a for a in ready if a is not usual and a.name in self.contestants), None)
+        if other is None:
+            return usual
+        self.switches += 1
+        return other if self.switches - 1 in self.preempted else usual
 
 
 @dataclass
 class Chance(Policy):
     """A bad day by seed: processes change places at any call, some die or stall, events stray."""
 
-    seed: int
-    deaths: int = 2  # at most so many of a run
-    pauses: int = 2
-    faulty: bool = False
+    random: random.Random
+    faults: int = 3  # at most so many of a run
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
-        self._restless = self._random.choice((0.02, 0.1, 0.3, 0.7))
-        self._deadly = self._random.choice((0.0, 0.0, 0.005, 0.02))
-        self._sluggish = self._random.choice((0.0, 0.0, 0.005, 0.02))
-        self._stray = self._random.choice((0.0, 0.1, 0.3))
+        self._restless = self.random.choice((0.02, 0.1, 0.3, 0.7))
+        self._deadly = self.random.choice((0.0, 0.0, 0.005, 0.02))
+        self._sluggish = self.random.choice((0.0, 0.0, 0.005, 0.02))
+        self._stray = self.random.choice((0.0, 0.1, 0.3))
 
     def choose(self, current: Actor | None, ready: Sequence[Actor]) -> Actor:
-        if current in ready and self._random.random() >= self._restless:
+        if len(ready) == 1:
+            return ready[0]
+        if current in ready and self.random.random() >= self._restless:
             return current
-        return self._random.choice(ready)
+        return self.random.choice(ready)
 
     def fault(self, number: int, call: str, when: str, actor: Actor) -> Fault | None:
-        chance = self._random.random()
-        if self.deaths and chance < self._deadly:
-            self.deaths -= 1
-            self.faulty = True
-            lost = actor.order is None and self._random.random() < 0.2
-            return Die(lost=lost)
-        if self.pauses and chance > 1 - self._sluggish:
-            self.pauses -= 1
-            self.faulty = True
-            return Pause(self._random.choice((1_000, 20_000, 46_000, 100_000, 5 * MINUTE_MS)))
-        return None
+        chance = self.random.random()
+        if not self.faults or self._deadly <= chance <= 1 - self._sluggish:
+            return None
+        self.faults -= 1
+        if chance < self._deadly:
+            return Die(lost=self.random.random() < 0.2)
+        return Pause(self.random.choice((1_000, 20_000, 46_000, 100_000, 5 * MINUTE_MS)))
 
     def delays(self, delivery: Delivery) -> Sequence[int]:
         dues = [self._delay()]
-        if self._random.random() < self._stray and delivery.function in (ORCHESTRATOR, WORKER):
+        if self.random.random() < self._stray and delivery.function in (ORCHESTRATOR, WORKER):
             dues.append(self._delay())  # once more: delivery is at least once
         return dues
 
     def joins(self) -> bool:
-        return self._random.random() < 0.2
+        return self.random.random() < 0.2
 
     def _delay(self) -> int:
-        if self._random.random() < self._stray:
-            return self._random.choice((10, 50, 200, 1_000, 15_000, 50_000))
+        if self.random.random() < self._stray:
+            return self.random.choice(DELAYS_MS)
         return 0

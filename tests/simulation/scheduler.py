@@ -50,7 +50,7 @@ class Scheduler:
     def __init__(self, now: int, choose: Choose = first_come) -> None:
         self.now = now
         self.choose = choose
-        self.switches = 0  # points at which more than one process could go on
+        self.spawned: Callable[[Actor], None] = lambda _actor: None  # is told of each new one
         self._hub = getcurrent()
         self._actors: list[Actor] = []  # in the order in which they came
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
@@ -70,12 +70,14 @@ class Scheduler:
         work: Callable[[], object],
         *,
         until: int | None = None,
+        order: str | None = None,
         ended: Callable[[BaseException | None], None] = lambda _error: None,
     ) -> Actor:
         """Add a process; `ended` is told its error, None of one that returned."""
-        actor = Actor(name, until, ended)
+        actor = Actor(name, until, ended, order=order)
         actor.run = greenlet(lambda: self._live(actor, work), parent=self._hub)
         self._actors.append(actor)
+        self.spawned(actor)
         return actor
 
     def at(self, due: int, work: Callable[[], None]) -> None:
@@ -111,7 +113,6 @@ class Scheduler:
         ready = [a for a in self._actors if a.wake_at is None or a.wake_at <= self.now]
         if not ready:
             return self._advance()
-        self.switches += len(ready) > 1
         self._resume(self.choose(self._last, ready))
         return True
 

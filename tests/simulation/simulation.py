@@ -70,7 +70,7 @@ class Simulation:
     """One simulated world. `outcomes` say by order name how its commands end (default: well).
 
     An outcome is a status, `dies` (the worker's process, in the middle of its commands) or `lost`
-    (no worker ever gets it).
+    (no worker ever gets it). `id_space` keeps the ids of simulations apart that share their stores.
     """
 
     def __init__(
@@ -80,8 +80,10 @@ class Simulation:
         *,
         make_platform: MakePlatform = in_memory,
         now: int = NOW,
+        id_space: int = 0,
     ) -> None:
         self.policy = policy or Policy()
+        self.commands_ms = COMMANDS_MS
         self.outcomes = outcomes or {}
         self.scheduler = Scheduler(now, self.policy.choose)
         self.clock = SimulatedClock(self.scheduler)
@@ -89,22 +91,21 @@ class Simulation:
         self.stack = Stack()
         self.aws = SimulatedAws(self.stack, self.clock, self.scheduler, self.policy, self._tell)
         self.aws.unreachable = frozenset(n for n, out in self.outcomes.items() if out == "lost")
-        self.aws.died = lambda actor: self.killed.add(actor.order or "")
+        self.aws.died = lambda actor: self.disturbed.add(actor.order or "")
         platform = make_platform(self.stack, self.clock, self.aws)
         self.stored = platform.adapters
         self.watch = Watch(self.stored)
-        self.jobs: dict[str, Mapping[str, Any]] = {}
-        self.answers: dict[str, list[Any]] = {}
+        self.answers: list[dict[str, Any]] = []  # that callers got
         self.calls: list[tuple[str, str]] = []  # which process called what
         self.started: Counter[str] = Counter()  # command lists, by `<run_id>:<num>`
-        self.killed: set[str] = set()  # orders whose own process was killed
+        self.disturbed: set[str] = set()  # orders whose own process was killed or stood still
         self.faults: list[str] = []  # what the policy did
         self.violation: Violation | None = None
         self.adapters = self._tapped()
         self.aws.functions.update(handlers(self.adapters, self.stack))
         self.aws.functions[WORKER] = self._worker()
         self._patches = patch("uuid.uuid4", self._uuid)
-        self._uuids = 0
+        self._uuids = id_space << 32
 
     def __enter__(self) -> Self:
         self._patches.start()
@@ -124,16 +125,14 @@ class Simulation:
 
     # -- what callers do ----------------------------------------------------------------------
 
-    def submit(self, job: Mapping[str, Any], run_id: str = "r1", *, resend: int = 5) -> None:
+    def submit(self, job: Mapping[str, Any], run_id: str | None = "r1", *, resend: int = 5) -> None:
         """Send a job by direct invocation, and again while there is no answer."""
-        if run_id not in self.jobs:
-            self.jobs[run_id] = job
-            self.watch.expect(run_id, job)
-        event = {"job": job, "run_id": run_id, "trace_id": "abcdef0123456789"}
+        self.watch.expect(run_id, job)
+        event = {"job": job} if run_id is None else {"job": job, "run_id": run_id}
 
         def answered(error: BaseException | None, answer: Any) -> None:
             if error is None and answer["statusCode"] == 200:
-                self.answers.setdefault(run_id, []).append(answer["body"])
+                self.answers.append(answer["body"])
             elif resend:
                 self._tell("the caller gets no answer, and sends the job again")
                 again = lambda: self.submit(job, run_id, resend=resend - 1)  # noqa: E731
@@ -145,6 +144,16 @@ class Simulation:
         """Ask for the end of a run, as the command line does: by an object."""
         key = keys.cancel_key(run_id)
         self.scheduler.spawn("canceller", lambda: self.adapters.internal.put(key, b"{}"))
+
+    def poke(self, run_id: str) -> None:
+        """Make the orchestrator look again, as a watchdog does."""
+        self.put(keys.poke_key(run_id))
+
+    def put(self, key: str, body: bytes = b"{}") -> None:
+        """Put an object at once, as nobody's process; its event goes out as any."""
+        self.stored.internal.put(key, body)
+        self.aws.collect()
+        self._hold(lambda: self.watch.see("somebody", "internal.put", (key, body), {}, None))
 
     # -- running ------------------------------------------------------------------------------
 
@@ -182,6 +191,7 @@ class Simulation:
         error: Exception | None = None
         try:
             out = do(*args, **named)
+            self.aws.collect()
         except Exception as caught:  # noqa: BLE001 - it is raised again, in the process
             out = error = caught
         self.story.call(self.scheduler.now, actor.name, name, (*args, *named.values()), out)
@@ -204,6 +214,8 @@ class Simulation:
                     self.aws.lost.add(actor)
                 self.scheduler.die()
             case Pause(ms):
+                if actor.order is not None:
+                    self.disturbed.add(actor.order)
                 self.faults.append(f"{actor.name} stands still for {ms / 1000} s {when} {name}")
                 self._tell(self.faults[-1])
                 self.scheduler.sleep(ms)
@@ -263,15 +275,15 @@ class SimulatedExecution(Execution):
             return self._stopped(decide.Stop.DEADLINE, deadline)
         self.sim.started_commands(dispatch)
         outcome = self.sim.outcomes.get(dispatch.name, "succeeded")
-        ends = scheduler.now + COMMANDS_MS
+        if outcome == "dies":
+            self.sim.faults.append(f"the commands of {dispatch.num} kill their worker")
+            scheduler.die()
+        ends = scheduler.now + self.sim.commands_ms
         if outcome == "timed_out":
             ends = deadline.at
         while scheduler.now < min(ends, deadline.at):
             step = min(int(self.pace.poll_s * 1000), min(ends, deadline.at) - scheduler.now)
             scheduler.sleep(step)
-            if outcome == "dies":
-                self.sim.faults.append(f"the commands of {dispatch.num} kill their worker")
-                scheduler.die()
             if scheduler.now < deadline.at and self._cancelled(dispatch):
                 return self._stopped(decide.Stop.CANCEL, deadline)
         if scheduler.now >= deadline.at:

@@ -25,13 +25,14 @@ class Watch:
     """The model of each run of a simulation, and which call is which of its steps."""
 
     def __init__(self, stored: Adapters, *, closely: bool = True) -> None:
-        self.models: dict[str, RunModel] = {}
+        self.models: dict[str, RunModel] = {}  # of the runs that were accepted
+        self._plans: dict[str | None, Plan] = {}
         self._stored = stored  # not the ones that processes use: looking is no call of theirs
         self._closely = closely
 
-    def expect(self, run_id: str, job: Mapping[str, Any]) -> None:
-        """Be ready for a run."""
-        self.models[run_id] = RunModel(Plan.of(job))
+    def expect(self, run_id: str | None, job: Mapping[str, Any]) -> None:
+        """Be ready for a run; without an id of its own it gets one when it is accepted."""
+        self._plans.setdefault(run_id, Plan.of(job))
 
     def started(self, dispatch: Dispatch, who: str) -> None:
         """Take the step that is no call: the commands of an order start."""
@@ -53,10 +54,9 @@ class Watch:
 
     def _accept(self, _who: str, out: Any, run: Run, _record: Any, _now: int) -> None:
         existing, record = out
-        if existing is None and record.run_id == run.run_id and run.run_id in self.models:
-            model = self.models[run.run_id]
-            if model.item is None or model.item == run:
-                model.accept(run)
+        if existing is None and record.run_id == run.run_id:
+            plan = self._plans.get(run.run_id) or self._plans[None]
+            self.models.setdefault(run.run_id, RunModel(plan)).accept(run)
 
     def _add_orders(self, _who: str, out: list[Order], orders: list[Order]) -> None:
         for given, stored in zip(orders, out, strict=True):
@@ -65,8 +65,15 @@ class Watch:
                 model.add_row(given.num, stored)
         self._compare_rows(orders[0].run_id)
 
-    def _commit(self, _who: str, _out: None, change: Change) -> None:
-        self.models[change.run.run_id].commit(change)
+    def _orders(self, who: str, out: dict[str, Order], run_id: str, _nums: Any) -> None:
+        if run_id in self.models:
+            self.models[run_id].read_rows(who, out)
+
+    def _run_and_orders(self, who: str, out: Any, run_id: str, nums: Any) -> None:
+        self._orders(who, out[-1], run_id, nums)
+
+    def _commit(self, who: str, _out: None, change: Change) -> None:
+        self.models[change.run.run_id].commit(who, change)
         self._compare_rows(change.run.run_id)
         self._compare_lock(change.run.run_id)
 
@@ -164,6 +171,9 @@ class Watch:
 _STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "runs.accept": Watch._accept,
     "runs.add_orders": Watch._add_orders,
+    "runs.orders": Watch._orders,
+    "runs.run_and_orders": Watch._run_and_orders,
+    "runs.look": Watch._run_and_orders,
     "runs.commit": Watch._commit,
     "locks.mark": Watch._mark,
     "locks.take": Watch._take,

@@ -112,7 +112,7 @@ def test_done_object_and_rows_tell_the_same() -> None:
     run = a_run(total=1, status=JobStatus.SUCCEEDED, finished_at=NOW + 9, counts={"succeeded": 1})
     order = an_order(1, status=S.SUCCEEDED, exit_code=0, started_at=NOW, finished_at=NOW + 5)
 
-    told = from_done(done_summary(run, {"0001": order}))
+    told = from_done(done_summary(run, {"0001": order.name}, {"0001": order}))
 
     by_rows = from_rows(an_item(run), rows(order))
     assert replace(told, source="rows", rev=run.rev, digest=run.digest) == replace(
@@ -146,7 +146,7 @@ def test_rows_are_asked_first_and_then_nothing_else() -> None:
 
 
 def test_a_run_without_rows_is_told_by_its_done_object() -> None:
-    done = done_summary(a_run(finished_at=NOW, status=JobStatus.SUCCEEDED), {})
+    done = done_summary(a_run(finished_at=NOW, status=JobStatus.SUCCEEDED), {}, {})
 
     assert look.state(Records(done=done), "run-1").source == "done"
 
