@@ -11,6 +11,12 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
+def one_by_one(work: Callable[[_T], object], items: Iterable[_T]) -> None:
+    """Do the work on every item in this thread, where order matters or calls cost nothing."""
+    for item in items:
+        work(item)
+
+
 def map_at_once(work: Callable[[_T], _R], items: Iterable[_T], most: int) -> list[_R]:
     """Return what `work` answers for each item, in order, with up to `most` items under way.
 

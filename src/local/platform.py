@@ -6,9 +6,9 @@ after: the apps are those of production.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from src.common.comments import NoComments
 from src.common.ports import (
@@ -25,6 +25,7 @@ from src.common.ports import (
     Workers,
 )
 from src.common.records import Change
+from src.common.threads import one_by_one
 from src.local.memory import (
     MemoryBuckets,
     MemoryBuilds,
@@ -44,8 +45,6 @@ from src.orchestrator.perform import Ports
 from src.process_webhook.assemble import Policy, assemble
 from src.process_webhook.assemble import Ports as WebhookPorts
 from src.watchdog_check.app import WatchdogCheck
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +96,6 @@ class WatchedRuns:
 
 def _unwatched(change: Change) -> None:
     del change
-
-
-def one_by_one(work: Callable[[_T], None], items: Iterable[_T]) -> None:
-    """Do the work on every item in turn."""
-    for item in items:
-        work(item)
 
 
 def handlers(

@@ -30,6 +30,7 @@ class View:
     handed: frozenset[str] = frozenset()  # handed over in this round
     deferred: frozenset[str] = frozenset()  # throttled: leave for the next round
     refused: Mapping[str, str] = field(default_factory=dict)  # cannot be handed over, and why
+    stopping: frozenset[str] = frozenset()  # told to stop, before the run's closing was written
     ended: frozenset[str] = frozenset()  # this round tried to end them from outside
     acknowledged: frozenset[str] = frozenset()
 
@@ -90,6 +91,13 @@ class LookUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """Tell workers to stop, all at once: what else a cancel takes may last longer than it may."""
+
+    nums: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Write one atomic step."""
 
@@ -124,4 +132,4 @@ class Acknowledge:
     late: Result | None = None
 
 
-Action = StartRunWatchdog | Load | LookUp | Commit | HandOver | End | Acknowledge
+Action = StartRunWatchdog | Load | LookUp | Stop | Commit | HandOver | End | Acknowledge

@@ -28,6 +28,7 @@ from src.orchestrator.actions import (
     Load,
     LookUp,
     StartRunWatchdog,
+    Stop,
     View,
 )
 from src.orchestrator.step import CLOSED, closing, step
@@ -42,6 +43,8 @@ def decide(view: View) -> tuple[Action, ...]:
         return (StartRunWatchdog(run),)
     if missing := _rows_of_interest(view) - view.looked:
         return (Load(frozenset(missing)),)
+    if running := _told_to_stop(view) - view.stopping:
+        return (Stop(running),)
     if unread := sorted(_results_of_interest(view) - view.results.keys()):
         # In slices, since the lease is looked after between two actions.
         return tuple(LookUp(frozenset(batch)) for batch in _batches(unread, RESULTS_AT_ONCE))
@@ -72,6 +75,18 @@ def is_last_write(view: View, change: Change) -> bool:
 
 def _sweeping(view: View) -> bool:
     return view.run.closing is not None or closing(view) is not None
+
+
+def _told_to_stop(view: View) -> frozenset[str]:
+    """Return who may run commands in a run that was just cancelled.
+
+    They are told before anything else, so that a command is reached within seconds however many
+    there are. Once the closing is written nobody is told here again: `End` does what is left.
+    """
+    why = closing(view)
+    if why is None or why[0] is not JobStatus.CANCELLED:
+        return frozenset()
+    return frozenset(num for num, order in view.orders.items() if order.status in ACTIVE)
 
 
 def _rows_of_interest(view: View) -> set[str]:

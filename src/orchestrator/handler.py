@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from src.common import budget, log
 from src.common.aws.clients import default_clients
@@ -16,8 +16,11 @@ from src.common.aws.runs import DynamoRunStore
 from src.common.clock import SystemClock
 from src.common.comments import NoComments
 from src.common.settings import OrchestratorSettings
+from src.common.threads import map_at_once
 from src.orchestrator.app import Orchestrator
 from src.orchestrator.perform import Ports
+
+AT_ONCE: Final = 16  # objects that are written side by side
 
 
 @cache
@@ -42,6 +45,7 @@ def app() -> Orchestrator:
             watchdogs=StepFunctionsWatchdogs(clients, state_machine_arn=settings.state_machine_arn),
             comments=NoComments(),
             clock=SystemClock(),
+            each=lambda work, items: map_at_once(work, items, AT_ONCE),
         )
     )
 

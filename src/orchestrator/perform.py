@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
@@ -29,6 +30,7 @@ from src.common.ports import (
     Workers,
 )
 from src.common.records import Event, Order, Run
+from src.common.threads import one_by_one
 from src.orchestrator.actions import (
     Acknowledge,
     Action,
@@ -38,6 +40,7 @@ from src.orchestrator.actions import (
     Load,
     LookUp,
     StartRunWatchdog,
+    Stop,
     View,
 )
 from src.orchestrator.draft import EVENT_TTL_S
@@ -45,6 +48,9 @@ from src.orchestrator.draft import EVENT_TTL_S
 log = logging.getLogger(__name__)
 
 EMPTY: Final = b"{}"
+
+
+Each = Callable[[Callable[[str], None], Iterable[str]], object]  # does the work on every item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,7 @@ class Ports:
     watchdogs: Watchdogs
     comments: Comments
     clock: Clock
+    each: Each = one_by_one
 
 
 @dataclass
@@ -81,6 +88,9 @@ class Performer:
             case LookUp(nums):
                 results = {num: self.result(view.run.run_id, num) for num in sorted(nums)}
                 return view.having(results={**view.results, **results})
+            case Stop(nums):
+                self._stop(view.run.run_id, nums)
+                return view.having(stopping=view.stopping | nums)
             case Commit(change):
                 self.ports.runs.commit(change)
                 return view.committed(change)
@@ -95,6 +105,11 @@ class Performer:
                 return view.having(acknowledged=view.acknowledged | {order.num})
             case _:
                 assert_never(action)
+
+    def _stop(self, run_id: str, nums: frozenset[str]) -> None:
+        self.ports.each(
+            lambda num: self.ports.internal.put(keys.stop_key(run_id, num), EMPTY), sorted(nums)
+        )
 
     def _watch_run(self, run: Run) -> None:
         task = WatchdogInput(

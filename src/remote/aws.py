@@ -162,6 +162,13 @@ class AwsStack:
                 return
             more = {"nextToken": reply["nextToken"]}
 
+    def cancel(self, run_id: str) -> None:
+        """Write the object that cancels a run; writing it again changes nothing."""
+        bucket, key = self._target.need("internal_bucket"), keys.cancel_key(run_id)
+        resource = self._target.bucket_arn(bucket, key)
+        with self._asking(f"cancelling {run_id}", "s3:PutObject", resource):
+            self._clients.s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+
     def parameter(self, name: str) -> str:
         """Return an SSM parameter, decrypted."""
         resource = self._target.arn("ssm", f"parameter/{name.lstrip('/')}", region=self._region)

@@ -50,6 +50,16 @@ def checked(run_id: str) -> str:
     raise JobRefused([Problem("RUN", message)])
 
 
+def outline(records: Records, run_id: str) -> RunState:
+    """Return what is known of a run as a whole, without its orders if it has rows.
+
+    Raises:
+        UnknownRun: nothing is.
+    """
+    run = records.run(checked(run_id))
+    return expired(records, run_id) if run is None else from_rows(run, {})
+
+
 def state(records: Records, run_id: str) -> RunState:
     """Return what is known of a run.
 

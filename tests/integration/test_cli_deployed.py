@@ -18,6 +18,7 @@ import pytest
 from src.common.aws.clients import Clients
 from src.local.stack import Stack
 from tests.support import stack_server
+from tests.support.worker import is_running, until
 
 pytestmark = pytest.mark.integration
 
@@ -246,7 +247,7 @@ def test_no_secret_at_all_names_the_ways_to_give_one(deployed: Deployed) -> None
     assert "--secret-file" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["status", "wait", "logs", "events"])
+@pytest.mark.parametrize("command", ["status", "wait", "logs", "events", "cancel"])
 def test_an_unknown_run_is_2(deployed: Deployed, command: str) -> None:
     done = deployed(command, "nobody-knows", "--json")
 
@@ -413,3 +414,50 @@ def test_an_interrupted_wait_leaves_the_run_alone(deployed: Deployed, tmp_path: 
     assert waiting.returncode == 130
     assert f"`iac-ci cancel {run_id}` ends it" in told
     assert deployed("wait", run_id).returncode == 0
+
+
+# -- cancel ---------------------------------------------------------------------------------------
+
+STUBBORN = """\
+username: me
+orders:
+  running:
+    timeout: 540
+    cmds: ["echo $$ >DIR/pid; trap 'touch DIR/told; exit 1' TERM; sleep 500 & wait"]
+  waiting: {cmds: ["touch DIR/started"], timeout: 30, dependencies: [running]}
+  free: {cmds: ["true"], timeout: 30}
+"""
+
+
+def test_cancel_reaches_the_running_command_and_nothing_starts_after_it(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    run_id = deployed.submitted(STUBBORN.replace("DIR", str(tmp_path)))
+    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+
+    done = deployed("cancel", run_id, "--wait", "--json")
+
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["status"]) == (0, "cancelled")
+    assert statuses(told) == {"running": "cancelled", "waiting": "cancelled", "free": "succeeded"}
+    assert told["orders"]["running"]["reason"] == "cancelled while running"
+    assert "1 order will be told to stop" in done.stderr
+    assert (tmp_path / "told").exists()
+    assert not is_running(int((tmp_path / "pid").read_text()))
+    assert not (tmp_path / "started").exists()
+    assert deployed("wait", run_id).returncode == 1
+
+
+def test_cancel_again_and_of_what_has_ended(deployed: Deployed, tmp_path: Path) -> None:
+    succeeded = deployed.submitted(GOOD_JOB)
+    deployed("wait", succeeded)
+    cancelled = deployed.submitted(STUBBORN.replace("DIR", str(tmp_path)))
+
+    first = deployed("cancel", cancelled, "--json")
+    deployed("cancel", cancelled, "--wait")
+
+    assert (first.returncode, json.loads(first.stdout)["closing"]) == (0, "cancelled")
+    assert deployed("cancel", cancelled).returncode == 0
+    late = deployed("cancel", succeeded)
+    assert (late.returncode, late.stdout) == (1, "")
+    assert f"run {succeeded} had ended before: succeeded" in late.stderr

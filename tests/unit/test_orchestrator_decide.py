@@ -15,6 +15,7 @@ from src.orchestrator.actions import (
     Load,
     LookUp,
     StartRunWatchdog,
+    Stop,
     View,
 )
 from src.orchestrator.decide import decide
@@ -250,10 +251,32 @@ def test_dependents_beyond_one_step_are_told_in_the_next_exactly_once() -> None:
     assert view.run.untold == ()
 
 
-def test_a_cancelled_run_ends_what_is_queued_then_asks_what_is_active_to_stop() -> None:
+def test_a_cancel_tells_all_that_is_active_to_stop_before_anything_else() -> None:
+    run = a_run(total=3, ready="4", counts={"queued": 1, "running": 1, "dispatching": 1})
+    rows = [an_order(1, status="running"), an_order(2), an_order(3, status="dispatching")]
+    view = a_view(run, rows, marks=["cancel"])
+
+    assert decide(view) == (Stop(frozenset({"0001", "0003"})),)
+
+    told = view.having(stopping=frozenset({"0001", "0003"}))
+
+    assert decide(told) == (LookUp(frozenset({"0001", "0003"})),)
+
+
+def test_what_is_active_in_a_run_that_closed_is_not_told_to_stop_again_and_again() -> None:
+    run = a_run(total=1, closing="cancelled", counts={"running": 1})
+
+    assert not any(
+        isinstance(action, Stop)
+        for action in decide(a_view(run, [an_order(1, status="running")], marks=["cancel"]))
+    )
+
+
+def test_a_cancelled_run_ends_what_is_queued_then_takes_the_claims_of_what_is_active() -> None:
     run = a_run(total=2, ready="4", counts={"queued": 1, "running": 1})
     rows = [an_order(1, status="running"), an_order(2)]
-    view = a_view(run, rows, marks=["cancel"], results={"0001": None})
+    told = frozenset({"0001"})
+    view = a_view(run, rows, marks=["cancel"], results={"0001": None}, stopping=told)
 
     change = the_change(view)
 

@@ -108,6 +108,11 @@ CALLS: dict[str, Call] = {
         "logs:FilterLogEvents",
         f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/codebuild/build-project",
     ),
+    "cancel": Call(
+        *("s3", "put_object", lambda stack: stack.cancel("run-1")),
+        "s3:PutObject",
+        "arn:aws:s3:::internal-bucket/tmp/callbacks/runs/run-1/cancel/result.json",
+    ),
     "parameter": Call(
         *("ssm", "get_parameter", lambda stack: stack.parameter("/iac-ci/webhook_secret")),
         *("ssm:GetParameter", f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/iac-ci/webhook_secret"),

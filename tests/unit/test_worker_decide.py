@@ -12,6 +12,8 @@ from src.common.plain import VERSION
 from src.common.status import OrderStatus
 from src.worker import decide
 from src.worker.decide import Outcome, Stop
+from src.worker.execution import Pace
+from src.worker.handler import _Impatient
 
 pytestmark = pytest.mark.unit
 
@@ -210,3 +212,12 @@ def test_commands_are_shown_as_in_a_shell_session() -> None:
 def test_reason_of_an_error_names_its_kind_unless_it_speaks_for_itself() -> None:
     assert decide.reason(BundleError("reading the bundle: bad")) == "reading the bundle: bad"
     assert decide.reason(OSError("disk full")) == "OSError: disk full"
+
+
+def test_a_running_command_is_told_of_a_cancel_within_eight_seconds() -> None:
+    """The ten seconds of a cancel, less two for its event and the orchestrator's first step."""
+    hasty = _Impatient(region="eu-west-1").s3.meta.config
+
+    one_look = hasty.connect_timeout + hasty.read_timeout
+    assert hasty.retries["total_max_attempts"] == 1
+    assert Pace().poll_s + one_look <= 8

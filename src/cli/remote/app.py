@@ -186,3 +186,25 @@ def runs(
     raise typer.Exit(
         answered(lambda: show_runs(stack, limit=limit, as_json=as_json), as_json=as_json)
     )
+
+
+@app.command(rich_help_panel=PANEL)
+def cancel(
+    run: Run,
+    *,
+    wait: Wait = False,
+    as_json: AsJson = False,
+    stack_outputs: StackOutputs = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Cancel a run: nothing more starts, and what runs is stopped.
+
+    Exit code: 0 it is being cancelled (with --wait: it is), 1 it had ended otherwise, 2 refused.
+    """
+    from src.cli.remote.answer import answered
+    from src.cli.remote.change import cancel_run
+
+    stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
+    raise typer.Exit(
+        answered(lambda: cancel_run(run, stack, wait=wait, as_json=as_json), as_json=as_json)
+    )

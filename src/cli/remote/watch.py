@@ -33,6 +33,18 @@ def wait_for(
 
     `names` are its orders by number, where they are known.
     """
+    state, code = watched(run_id, stack, as_json=as_json, names=names)
+    if state is not None:
+        wrong = [order.name for order in state.orders if order.status in WENT_WRONG]
+        if wrong:
+            complain(f"`iac-ci logs {run_id} {wrong[0]}` shows what it printed")
+    return code
+
+
+def watched(
+    run_id: str, stack: Stack, *, as_json: bool, names: Mapping[str, str] | None = None
+) -> tuple[RunState | None, int]:
+    """Show a run until it ends; return its end (None: interrupted before) and the exit code."""
     records = stack.connect()
     state = look.state(records, run_id)
     clock = SystemClock()
@@ -44,12 +56,9 @@ def wait_for(
                 state = Follower(records, run_id, shown, clock, names=names).until_end()
         except KeyboardInterrupt:
             complain(f"interrupted; the run goes on: `iac-ci cancel {run_id}` ends it")
-            return INTERRUPTED
+            return None, INTERRUPTED
     _show(state, as_json=as_json)
-    wrong = [order.name for order in state.orders if order.status in WENT_WRONG]
-    if wrong:
-        complain(f"`iac-ci logs {run_id} {wrong[0]}` shows what it printed")
-    return OK if state.status is JobStatus.SUCCEEDED else NOT_SUCCEEDED
+    return state, OK if state.status is JobStatus.SUCCEEDED else NOT_SUCCEEDED
 
 
 def _show(state: RunState, *, as_json: bool) -> None:
