@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,17 +12,11 @@ import pytest
 
 from src.process_webhook.authenticate import authenticate
 from src.process_webhook.request import parse_body, parse_request
+from tests.support.papers import ROOT, script
 
 pytestmark = pytest.mark.integration
 
-PAPER = (Path(__file__).parents[2] / "docs/DEPLOY.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAPER, re.MULTILINE | re.DOTALL)
-
-
-def block(part: str) -> str:
-    """Return the one block of commands that holds `part`."""
-    (found,) = [text for text in BLOCKS if part in text]
-    return found
+DEPLOY = ROOT / "docs/DEPLOY.md"
 
 
 def run(commands: str, folder: Path, **stubs: str) -> str:
@@ -48,11 +40,11 @@ def run(commands: str, folder: Path, **stubs: str) -> str:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
 def test_the_first_job_is_one_that_the_webhook_takes(tmp_path: Path) -> None:
-    run(block("openssl rand"), tmp_path, aws="exit 0")
+    run(script(DEPLOY, "openssl rand"), tmp_path, aws="exit 0")
     secret = (tmp_path / "webhook-secret").read_text().strip()
 
     sent = run(
-        block("curl --fail"),
+        script(DEPLOY, "curl --fail"),
         tmp_path,
         curl='printf "%s\\n" "$@"',
         terraform="printf https://api.example/webhook",
@@ -65,29 +57,3 @@ def test_the_first_job_is_one_that_the_webhook_takes(tmp_path: Path) -> None:
     assert [order.order_name for order in request.job.orders] == ["hello"]
     assert request.run_id is not None
     assert sent[-2:] == ["@body.json", "https://api.example/webhook"]
-
-
-def test_what_was_given_up_is_sent_again_to_its_function(tmp_path: Path) -> None:
-    failure = {"requestContext": {"functionArn": "arn:f"}, "requestPayload": {"Records": ["ä"]}}
-    (tmp_path / "failure.json").write_text(json.dumps(failure))
-
-    sent = run(block("fileb://event.json"), tmp_path, aws='printf "%s\\n" "$@"').splitlines()
-
-    assert sent[sent.index("--function-name") + 1] == "arn:f"
-    assert json.loads((tmp_path / "event.json").read_text()) == failure["requestPayload"]
-
-
-def test_the_commands_pass_shellcheck(tmp_path: Path) -> None:
-    script = tmp_path / "deploy.sh"
-    script.write_text("#!/usr/bin/env bash\nset -e\n" + "\n".join(BLOCKS))
-    shellcheck = Path(sys.executable).with_name("shellcheck")
-
-    found = subprocess.run(
-        [shellcheck, script],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-    assert found.returncode == 0, found.stdout

@@ -17,6 +17,7 @@ from src.common.settings import Settings, variable
 from src.common.status import JobStatus, OrderStatus
 from src.common.validation import JOB_FIELDS, ORDER_FIELDS
 from src.remote.target import PARTS
+from tests.support.papers import papers
 
 pytestmark = pytest.mark.unit
 
@@ -107,19 +108,6 @@ def test_every_input_and_output_of_a_stage_is_documented_and_no_other(
 
     declared = re.findall(rf'^{kind} "(\w+)"', (stage / f"{kind}s.tf").read_text(), re.MULTILINE)
     assert first_cells(table[1]) == set(declared)
-
-
-def papers() -> list[Path]:
-    folders = ("*.md", "docs/**/*.md", "examples/**/*.md", "infra/*/README.md")
-    return sorted(path for folder in folders for path in ROOT.glob(folder))
-
-
-@pytest.mark.parametrize("paper", papers(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_links_between_papers_lead_somewhere(paper: Path) -> None:
-    text = paper.read_text()
-    targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", text) + re.findall(r'src="([^":]+)"', text)
-
-    assert {target for target in targets if not (paper.parent / target).exists()} == set()
 
 
 def test_every_make_target_is_explained_and_named_targets_exist() -> None:
