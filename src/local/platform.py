@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from src.common.comments import NoComments
+from src.common.comments.none import NoComments
 from src.common.ports import (
     Builds,
     Clock,

@@ -14,7 +14,7 @@ from src.common.aws.locks import DynamoLockStore
 from src.common.aws.objects import S3ObjectStore
 from src.common.aws.runs import DynamoRunStore
 from src.common.clock import SystemClock
-from src.common.comments import NoComments
+from src.common.comments.none import NoComments
 from src.common.settings import OrchestratorSettings
 from src.common.threads import map_at_once
 from src.orchestrator.app import Orchestrator

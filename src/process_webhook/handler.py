@@ -14,7 +14,7 @@ from src.common.aws.objects import S3CodeStore, S3ObjectStore
 from src.common.aws.runs import DynamoRunStore
 from src.common.aws.secrets import AwsSecretSource
 from src.common.clock import SystemClock
-from src.common.comments import NoComments
+from src.common.comments.none import NoComments
 from src.common.settings import ProcessWebhookSettings
 from src.common.threads import map_at_once
 from src.process_webhook.app import ProcessWebhook
