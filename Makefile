@@ -58,6 +58,10 @@ soak: $(READY)  ## 20,000 random schedules in memory and 500 on moto, all of two
 	@$(BIN)/pytest -n auto tests/simulation/test_schedules.py tests/simulation/test_interleavings.py \
 	  --schedules 20000 --preemptions 3 $(ARGS)
 
+.PHONY: guards
+guards: $(READY)  ## remove the guards of the protocol one by one: an invariant must fail (minutes)
+	@$(BIN)/python scripts/guards.py $(ARGS)
+
 .PHONY: mutants
 mutants: $(READY)  ## break copies of infra/ line by line: the tests must notice each (minutes)
 	@$(BIN)/python scripts/mutants.py $(ARGS)

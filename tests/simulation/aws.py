@@ -125,6 +125,7 @@ class SimulatedAws(World):
             lambda: self.functions[delivery.function](delivery.event, context),
             until=context.until,
             order=order if delivery.function == WORKER else None,
+            request=delivery.request_id,
             ended=lambda error: self._ended(actor, delivery, made, error),
         )
         self._tell(f"{actor.name} begins{_try(delivery)}: {_what(delivery)}")

@@ -64,6 +64,7 @@ def check(sim: Simulation, run_id: str = "r1") -> Ending:
     ending = Ending.of(sim, run_id)
     _it_ends(ending)
     _in_time(ending)
+    _takes_effect(ending)
     _exactly_once(ending)
     _right_end(ending)
     _true_story(ending)
@@ -92,6 +93,12 @@ def _in_time(ending: Ending) -> None:
         due = int(claim["end_by"]) if claim.get("by") == "worker" else row.start_by
         late = (row.finished_at - due - ending.slack_ms) / 1000
         hold("in time", late <= 0, f"{num} ended {late} s late")
+
+
+def _takes_effect(ending: Ending) -> None:
+    model = ending.sim.watch.models[ending.run.run_id]
+    late = {what: ms / 1000 for what, ms in model.lags.items() if ms > ending.slack_ms}
+    hold("takes effect", not late, f"took effect after so many seconds: {late}")
 
 
 def _exactly_once(ending: Ending) -> None:

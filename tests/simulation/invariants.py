@@ -39,6 +39,8 @@ FINALLY: Final = {
     " fault.",
     "in time": "An order that was dispatched ends by its deadline plus two minutes, plus six after"
     " a fault.",
+    "takes effect": "A result, the end of packaging and a cancel take effect within two minutes,"
+    " six after a fault.",
     "exactly once": "Every command list that had to start did, unless its own process was killed.",
     "right end": "Every order and the job end as dependencies and results say.",
     "true story": "The events tell each thing that happened once, in its order, and nothing else.",

@@ -9,7 +9,7 @@ stands in the stores after a step must be what the model has (`watch.py` sees to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -83,6 +83,7 @@ class RunModel:
     """One run, from its acceptance to `finished.json`."""
 
     plan: Plan
+    now: Callable[[], int]  # epoch ms
     item: Run | None = None  # as it was written last; None: not accepted
     seen: bool = False
     packaged: bool = False
@@ -98,6 +99,8 @@ class RunModel:
     rows: dict[str, Order] = field(default_factory=dict)  # as they were written last
     read: dict[str, set[str]] = field(default_factory=dict)  # the rows that each process has read
     late_rows: set[str] = field(default_factory=set)  # put too late for who ended the run to see
+    came: dict[str, int] = field(default_factory=dict)  # when what waits for its effect came
+    lags: dict[str, int] = field(default_factory=dict)  # how long (ms) each of those waited
     poked: set[str] = field(default_factory=set)  # had a result when a poke that waits was made
 
     def __post_init__(self) -> None:
@@ -133,6 +136,22 @@ class RunModel:
             missing = [n for n, o in self.orders.items() if not (n in self.rows and o.bundle)]
             hold("whole packaging", not missing, f"rows or bundles are missing: {missing}")
         self.packaging_result = status
+        self._came(keys.PACKAGING)
+
+    def ask_to_cancel(self) -> None:
+        """Step: the cancel object was put."""
+        self.cancel_asked = True
+        if self.closing is None and self.finished is None:
+            self._came(keys.CANCEL)
+
+    def _came(self, what: str) -> None:
+        self.came.setdefault(what, self.now())
+
+    def _took(self, *what: str) -> None:
+        """Note that what came has its effect now."""
+        for each in what:
+            if each in self.came:
+                self.lags[each] = self.now() - self.came.pop(each)
 
     # -- the lock -----------------------------------------------------------------------------
 
@@ -243,6 +262,7 @@ class RunModel:
         if run.packaged_at is not None and not self.packaged:
             hold("legal moves", self.packaging_result == "succeeded", "packaged, and was not")
             self.packaged = True
+            self._took(keys.PACKAGING)
         if run.closing is not None and self.closing is None:
             self._close(str(run.closing))
         for order in change.orders:
@@ -263,6 +283,7 @@ class RunModel:
         }
         hold("legal moves", reason[why], f"the run closes as {why}, for no reason")
         self.closing = why
+        self._took(keys.PACKAGING, keys.CANCEL)
 
     def _move(self, after: Order) -> None:
         num, new = after.num, str(after.status)
@@ -282,6 +303,7 @@ class RunModel:
             hold("legal moves", self.closing == "cancelled", f"{num} is cancelled, the run is not")
         elif new in ENDED:
             hold("one result", order.result == new, f"{num} ends {new}, its result {order.result}")
+            self._took(num)
         order.status = new
 
     def _claim(self, num: str, after: Order) -> None:
@@ -351,6 +373,7 @@ class RunModel:
         verdict = self.closing or ("failed" if bad else "succeeded")
         hold("right end", run.status == verdict, f"the job ends as {run.status}, not {verdict}")
         self.finished = str(run.status)
+        self._took(keys.CANCEL)
 
     # -- handing over, and what workers and watchdogs do -----------------------------------------
 
@@ -392,6 +415,8 @@ class RunModel:
         hold("one result", order.result is None, f"{who} put a second result of {num}")
         hold("one result", order.claim is not None, f"{who} ended {num}, which nobody claimed")
         order.result = status
+        if order.status in BUSY:
+            self._came(num)
 
     def acknowledge(self, num: str) -> None:
         """Step: `ack.json` was put."""

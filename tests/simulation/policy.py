@@ -37,7 +37,12 @@ class Pause:
     ms: int
 
 
-Fault = Die | Pause
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The reply to a call is lost after its effect, and the SDK makes the call once more."""
+
+
+Fault = Die | Pause | Repeat
 
 
 class Policy:
@@ -123,6 +128,8 @@ class Chance(Policy):
         chance = self.random.random()
         if not self.faults or self._deadly <= chance <= 1 - self._sluggish:
             return None
+        if when == "before" and self.random.random() < 0.2:
+            return Repeat()
         self.faults -= 1
         if chance < self._deadly:
             return Die(lost=self.random.random() < 0.2)

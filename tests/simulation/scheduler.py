@@ -33,6 +33,7 @@ class Actor:
     dead: bool = False
     wake_at: int | None = None  # None: it can go on
     order: str | None = None  # the order that it was handed, of a worker
+    request: str | None = None  # of an invocation: the same for each attempt
     run: greenlet | None = field(default=None, repr=False)
 
 
@@ -71,10 +72,11 @@ class Scheduler:
         *,
         until: int | None = None,
         order: str | None = None,
+        request: str | None = None,
         ended: Callable[[BaseException | None], None] = lambda _error: None,
     ) -> Actor:
         """Add a process; `ended` is told its error, None of one that returned."""
-        actor = Actor(name, until, ended, order=order)
+        actor = Actor(name, until, ended, order=order, request=request)
         actor.run = greenlet(lambda: self._live(actor, work), parent=self._hub)
         self._actors.append(actor)
         self.spawned(actor)

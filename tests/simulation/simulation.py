@@ -33,8 +33,8 @@ from src.worker.decide import Deadline
 from src.worker.execution import Ending, Execution
 from tests.simulation.aws import SimulatedAws
 from tests.simulation.invariants import Violation
-from tests.simulation.policy import Die, Pause, Policy
-from tests.simulation.scheduler import CALL_MS, Scheduler
+from tests.simulation.policy import Die, Pause, Policy, Repeat
+from tests.simulation.scheduler import CALL_MS, Actor, Scheduler
 from tests.simulation.story import Story
 from tests.simulation.watch import Watch
 from tests.support.build import NOW
@@ -94,7 +94,7 @@ class Simulation:
         self.aws.died = lambda actor: self.disturbed.add(actor.order or "")
         platform = make_platform(self.stack, self.clock, self.aws)
         self.stored = platform.adapters
-        self.watch = Watch(self.stored)
+        self.watch = Watch(self.stored, self.clock.now_ms)
         self.answers: list[dict[str, Any]] = []  # that callers got
         self.calls: list[tuple[str, str]] = []  # which process called what
         self.started: Counter[str] = Counter()  # command lists, by `<run_id>:<num>`
@@ -186,24 +186,37 @@ class Simulation:
         self.scheduler.point()
         self.calls.append((actor.name, name))
         number = len(self.calls)
-        self._suffer(number, name, "before")
+        if self._suffer(number, name, "before"):  # the reply is lost, and the SDK repeats the call
+            self._do(actor, name, do, args, named)
+        out = self._do(actor, name, do, args, named)
+        self._suffer(number, name, "after")
+        if isinstance(out, Exception):
+            raise out
+        return out
+
+    def _do(
+        self,
+        actor: Actor,
+        name: str,
+        do: Callable[..., Any],
+        args: tuple[Any, ...],
+        named: Mapping[str, Any],
+    ) -> Any:
+        """Let a call have its effect, and the model its step; return the answer or the error."""
         out: Any
-        error: Exception | None = None
         try:
             out = do(*args, **named)
             self.aws.collect()
-        except Exception as caught:  # noqa: BLE001 - it is raised again, in the process
-            out = error = caught
+        except Exception as error:  # noqa: BLE001 - the caller raises it, in the process
+            out = error
         self.story.call(self.scheduler.now, actor.name, name, (*args, *named.values()), out)
         self.scheduler.now += CALL_MS
-        if error is None:
+        if not isinstance(out, Exception):
             self._hold(lambda: self.watch.see(actor.name, name, args, named, out))
-        self._suffer(number, name, "after")
-        if error is not None:
-            raise error
         return out
 
-    def _suffer(self, number: int, name: str, when: str) -> None:
+    def _suffer(self, number: int, name: str, when: str) -> bool:
+        """Let a process suffer what the policy says; return whether its call is made twice."""
         actor = self.scheduler.current
         assert actor is not None
         match self.policy.fault(number, name, when, actor):
@@ -219,6 +232,11 @@ class Simulation:
                 self.faults.append(f"{actor.name} stands still for {ms / 1000} s {when} {name}")
                 self._tell(self.faults[-1])
                 self.scheduler.sleep(ms)
+            case Repeat():
+                self.faults.append(f"the first reply to {actor.name}'s {name} is lost")
+                self._tell(self.faults[-1])
+                return True
+        return False
 
     def _hold(self, step: Callable[[], None]) -> None:
         """Take a step of the model; keep what it says from the handlers, which would handle it."""

@@ -75,7 +75,7 @@ def _body(body: bytes) -> str:
     try:
         value = json.loads(body)
     except ValueError:
-        return f"{len(body)} bytes"
+        return ""
     told = [f"{key} {value[key]}" for key in ("by", "status") if value.get(key)]
     return f"({', '.join(told)})" if told else ""
 

@@ -3,6 +3,7 @@
 `before` and `after`: the process is killed before or after the call's effect, and the platform
 repeats its event. `lost`: an orchestrator's event is gone with it, as after three deaths, so that
 the watchdogs alone go on. `paused`: the process stands still for longer than a lease, then goes on.
+`repeated`: the reply to the call is lost, and the SDK makes it once more.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tests.simulation.invariants import Violation, hold
 from tests.simulation.jobs import REFERENCES
 from tests.simulation.moto import on_moto
 from tests.simulation.plugin import Counted
-from tests.simulation.policy import Die, Fault, OneFault, Pause, Policy
+from tests.simulation.policy import Die, Fault, OneFault, Pause, Policy, Repeat
 from tests.simulation.simulation import Simulation
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
@@ -33,6 +34,7 @@ KINDS: dict[str, tuple[str, Fault]] = {
     "lost before": ("before", Die(lost=True)),
     "lost after": ("after", Die(lost=True)),
     "paused": ("before", Pause(LONGER_THAN_A_LEASE_MS)),
+    "repeated": ("before", Repeat()),
 }
 
 

@@ -9,7 +9,7 @@ follows from it, as usual, and everything is checked as always.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -23,6 +23,7 @@ from tests.simulation.jobs import DIAMOND
 from tests.simulation.plugin import Counted
 from tests.simulation.policy import Duel
 from tests.simulation.scheduler import Actor
+from tests.simulation.schedules import schedules
 from tests.simulation.simulation import Simulation
 from tests.support.sim import a_job
 
@@ -147,18 +148,6 @@ def processes() -> int:
         sim.submit(JOB)
         sim.run()
     return len(names)
-
-
-def schedules(run: Callable[[frozenset[int]], int], most: int) -> Iterator[frozenset[int]]:
-    """Try every schedule with at most so many preemptions; `run` returns the switches it had."""
-    frontier: list[frozenset[int]] = [frozenset()]
-    while frontier:
-        preempted = frontier.pop()
-        switches = run(preempted)
-        yield preempted
-        if len(preempted) < most:
-            later = range(max(preempted, default=-1) + 1, switches)
-            frontier += [preempted | {at} for at in later]
 
 
 @pytest.mark.parametrize("intruder", INTRUDERS)

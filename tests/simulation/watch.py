@@ -24,11 +24,11 @@ _OBJECT: Final = re.compile(r"tmp/(?P<area>callbacks/runs|exec)/(?P<run>[^/]+)/(
 class Watch:
     """The model of each run of a simulation, and which call is which of its steps."""
 
-    def __init__(self, stored: Adapters, *, closely: bool = True) -> None:
+    def __init__(self, stored: Adapters, now: Callable[[], int]) -> None:
         self.models: dict[str, RunModel] = {}  # of the runs that were accepted
         self._plans: dict[str | None, Plan] = {}
         self._stored = stored  # not the ones that processes use: looking is no call of theirs
-        self._closely = closely
+        self._now = now
 
     def expect(self, run_id: str | None, job: Mapping[str, Any]) -> None:
         """Be ready for a run; without an id of its own it gets one when it is accepted."""
@@ -56,7 +56,7 @@ class Watch:
         existing, record = out
         if existing is None and record.run_id == run.run_id:
             plan = self._plans.get(run.run_id) or self._plans[None]
-            self.models.setdefault(run.run_id, RunModel(plan)).accept(run)
+            self.models.setdefault(run.run_id, RunModel(plan, self._now)).accept(run)
 
     def _add_orders(self, _who: str, out: list[Order], orders: list[Order]) -> None:
         for given, stored in zip(orders, out, strict=True):
@@ -128,6 +128,9 @@ class Watch:
         if out:
             self.models[key.partition("/")[0]].put_done(decode(body))
 
+    def _put_done(self, who: str, _out: None, key: str, body: bytes) -> None:
+        self._done(who, out=True, key=key, body=body)
+
     def _start_watchdog(self, _who: str, _out: None, _name: str, task: WatchdogInput) -> None:
         self.models[task.run_id].start_watchdog(task.num)
 
@@ -144,7 +147,7 @@ class Watch:
             case "exec", _, "exec.zip":
                 model.add_bundle(num)
             case "callbacks/runs", "cancel", _:
-                model.cancel_asked = True
+                model.ask_to_cancel()
             case "callbacks/runs", "finished.json", _:
                 model.put_finished()
             case "callbacks/runs", keys.PACKAGING, "result.json":
@@ -162,10 +165,9 @@ class Watch:
         self.models[run_id].agrees_with_lock(self._stored.locks.get(run_id))
 
     def _compare_rows(self, run_id: str) -> None:
-        if self._closely:
-            model = self.models[run_id]
-            rows = self._stored.runs.orders(run_id, model.orders)
-            model.agrees_with_rows(self._stored.runs.run(run_id), rows)
+        model = self.models[run_id]
+        rows = self._stored.runs.orders(run_id, model.orders)
+        model.agrees_with_rows(self._stored.runs.run(run_id), rows)
 
 
 _STEPS: Final[Mapping[str, Callable[..., None]]] = {
@@ -183,6 +185,7 @@ _STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "internal.put": Watch._put,
     "internal.put_new": Watch._put_new,
     "done.put_new": Watch._done,
+    "done.put": Watch._put_done,
     "uploads.put_new": Watch._upload,
     "watchdogs.start": Watch._start_watchdog,
     "workers.start": Watch._start_worker,
