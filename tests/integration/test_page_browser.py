@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from src.cli.page import render
 from src.cli.page.gather import from_object
+from src.common.status import OrderStatus
 from tests.support.browser import quiet_page
 from tests.support.run_records import a_run, an_event, an_order, never_started, of_size
 
@@ -336,16 +338,54 @@ def test_address_of_an_order_opens_it(opened: Opened) -> None:
 
 
 def test_edges_of_the_order_at_hand_stand_out(opened: Opened) -> None:
-    with opened(of_size(30)) as page:
-        page.locator("#graph .node[data-order='order-8']").focus()
+    needs = {
+        "one": [],
+        "two": [],
+        "three": ["one", "two"],
+        "four": ["one", "two"],
+        "five": ["four"],
+    }
+    orders = {
+        name: an_order(n, dependencies=given) for n, (name, given) in enumerate(needs.items(), 1)
+    }
+    lit = """all => all.map(path => path.dataset.end ?? path.parentElement.dataset.to)"""
 
-        ends = page.eval_on_selector_all(
-            ".edges .lit", "all => all.map(path => [path.dataset.from, path.dataset.to])"
-        )
-        assert ends
-        assert all("order-8" in pair for pair in ends)
+    with opened(a_run(orders)) as page:
+        for name, number in (("one", 1), ("four", 4)):
+            page.locator(f"#graph .node[data-order='order-{number}']").focus()
+            ends = sorted(page.eval_on_selector_all(".edges .lit", lit))
+            expected = {
+                "one": ["order-1", "order-3", "order-4"],
+                "four": ["order-1", "order-2", "order-4", "order-5"],
+            }
+            assert ends == expected[name]
         page.get_by_role("searchbox").focus()
         expect(page.locator(".edges .lit")).to_have_count(0)
+
+
+def every_status(log: str) -> dict[str, Any]:
+    """Return an order of each status, with its reason."""
+    return {
+        status: an_order(n, status=str(status), exit_code=n, log=log, reason="why")
+        for n, status in enumerate(OrderStatus, 1)
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_barrier(opened: Opened, scheme: str) -> None:
+    """Axe (Deque's rules for WCAG) must get past the policy to run."""
+    orders = every_status("\x1b[31mred\x1b[0m\n")
+    orders["after"] = an_order(9, dependencies=list(orders))
+    details = [{"path": "orders.after", "message": "wrong"}]
+    run = a_run(orders, status="failed", reason="why", details=details)
+    events = [an_event("_job", 1, "accepted", message="hello"), an_event("after", 2, "claimed")]
+
+    with opened(run, events, color_scheme=scheme, bypass_csp=True) as page:
+        page.get_by_role("button", name="Expand all").click()
+        found = Axe().run(page)
+
+    assert found.violations_count == 0, found.generate_report()
+    assert len(found.response["passes"]) > 20
 
 
 CONTRASTS = """() => {
@@ -380,12 +420,7 @@ CONTRASTS = """() => {
 def test_every_text_can_be_read_in_light_and_dark(opened: Opened, scheme: str) -> None:
     fronts = "".join(f"\x1b[{n}mfront {n}\x1b[0m " for n in (*range(30, 38), *range(90, 98), 2))
     backs = "".join(f"\x1b[{n}mback {n}\x1b[0m " for n in (*range(40, 48), *range(100, 108), 7))
-    orders = {
-        status: an_order(n, status=status, exit_code=n, log=fronts + backs, reason="why")
-        for n, status in enumerate(
-            ("succeeded", "failed", "timed_out", "cancelled", "running", "queued", "skipped"), 1
-        )
-    }
+    orders = every_status(fronts + backs)
     events = [an_event("_job", 1, "accepted", message="hello")]
 
     with opened(a_run(orders, reason="why"), events, color_scheme=scheme) as page:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.cli.dag.draw import drawing
-from src.cli.dag.layout import reduced
+from src.cli.dag.layout import Node, crossings, reduced
 from src.cli.dag.mermaid import flowchart
 
 pytestmark = pytest.mark.unit
@@ -226,3 +226,13 @@ def test_mermaid_numbers_nodes_as_names_may_be_its_own_words() -> None:
         '  n2["b.c"]',
         "  n1 --> n2",
     ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), unique=True, max_size=25))
+def test_crossings_are_the_pairs_of_edges_that_cross(edges: list[tuple[int, int]]) -> None:
+    upper, lower = ([Node(f"{layer}{n}", layer) for n in range(7)] for layer in (0, 1))
+    for source, target in edges:
+        upper[source].below.append(lower[target])
+
+    crossing = sum((a - c) * (b - d) < 0 for a, b in edges for c, d in edges) // 2
+    assert crossings([upper, lower]) == crossing

@@ -33,6 +33,7 @@ def looks(log: str) -> list[tuple[str, str]]:
         ("\x1b[33mover\nlines\x1b[0m\nend", [("over\nlines", "f3"), ("\nend", "")]),
         ("10 %\r\x1b[32m100 %", [("100 %", "f2")]),
         ("\x1b[31m10 %\r100 %", [("100 %", "f1")]),
+        ("10 %\x1b[31m\r100 %", [("100 %", "f1")]),
         ("dos\r\nlines\r\n", [("dos\nlines", "")]),
         ("a\tb", [("a\tb", "")]),
         ("\x1b]8;;http://x.example\x1b\\link\x1b]8;;\x1b\\", [("link", "")]),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from src.cli.page import render
 from src.cli.page.gather import from_object
 from src.cli.text import MARK
-from tests.support.run_records import a_run, an_event, an_order, never_started, of_size
+from tests.support.run_records import START, a_run, an_event, an_order, never_started, of_size
 
 pytestmark = pytest.mark.unit
 
@@ -150,6 +150,16 @@ def test_page_says_why_a_job_was_refused() -> None:
     run = a_run({"plan": never_started(1)}, status="failed", details=details)
 
     assert "orders.plan.git_ref: unknown ref" in page(run).text
+
+
+def test_run_that_goes_on_says_for_how_long() -> None:
+    going = an_order(1, status="running", exit_code=None, finished_at=None)
+    run = a_run({"plan": going}, status="running", finished_at=None, as_of=START + 9_000)
+
+    text = page(run).text
+
+    assert "Running for 9.0 s" in text
+    assert "7.5 s" in text  # the order, until now
 
 
 @pytest.mark.parametrize("events", [None, []])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from src.cli.page.excerpts import bound, excerpts
 from src.cli.page.gather import from_object
 from src.cli.page.model import RunRecord
 from src.cli.page.timeline import timeline
+from src.cli.page.wires import Box
 from tests.support.run_records import START, a_run, an_order, never_started, of_size
 
 pytestmark = pytest.mark.unit
@@ -127,23 +129,63 @@ def test_graph_shows_every_order_and_edge_without_overlap(
     assert found.named is named
     assert {box.name for box in found.boxes} == set(needs)
     edges = {(need, name) for name in needs for need in needs[name]}
-    assert {(link.source, link.target) for link in found.links} == edges
-    assert len({(box.x, box.y) for box in found.boxes}) == len(needs)
+    drawn = [
+        (source, target)
+        for wire in found.wires
+        for source in wire.sources
+        for target in wire.targets
+    ]
+    assert len(drawn) == len(set(drawn))
+    assert set(drawn) == edges
+    columns: dict[float, list[Box]] = {}
+    for box in sorted(found.boxes, key=lambda box: box.y):
+        columns.setdefault(box.x, []).append(box)
+    for upper, lower in chain.from_iterable(map(pairwise, columns.values())):
+        assert upper.y + upper.height < lower.y
+    for (left, some), (right, _) in pairwise(sorted(columns.items())):
+        assert left + max(box.width for box in some) < right
+    assert min(box.y for box in found.boxes) == 12 == min(box.x for box in found.boxes)
     for box in found.boxes:
         assert 0 <= box.x <= box.x + box.width <= found.width
         assert 0 <= box.y <= box.y + box.height <= found.height
+
+
+def sides(box: Box) -> tuple[str, str]:
+    """Return where curves begin and where they end at a box."""
+    y = box.y + box.height / 2
+    return f"M{box.x + box.width:.1f} {y:.1f}C", f" {box.x:.1f} {y:.1f}"
 
 
 def test_every_edge_runs_from_left_to_right() -> None:
     found = diagram(needs_of(100))
 
     at = {box.name: box for box in found.boxes}
-    assert found.links
-    for link in found.links:
-        source, target = at[link.source], at[link.target]
-        assert source.x + source.width < target.x
-        assert link.path.startswith(f"M{source.x + source.width:.1f} {source.y + 14:.1f}C")
-        assert link.path.endswith(f"{target.x:.1f} {target.y + 14:.1f}")
+    assert found.wires
+    for wire in found.wires:
+        (source,), (target,), (curve,) = wire.sources, wire.targets, wire.curves
+        assert at[source].x + at[source].width < at[target].x
+        assert curve.path.startswith(sides(at[source])[0])
+        assert curve.path.endswith(sides(at[target])[1])
+
+
+@pytest.mark.parametrize("width", [10, 100])
+def test_groups_that_wait_for_each_other_whole_meet_in_one_point(width: int) -> None:
+    first, second = ([f"{part}{n}" for n in range(width)] for part in "ab")
+    needs = dict.fromkeys(first, ()) | dict.fromkeys(second, tuple(first))
+
+    found = diagram(needs)
+
+    at = {box.name: box for box in found.boxes}
+    (wire,) = found.wires
+    assert (wire.sources, wire.targets) == (tuple(first), tuple(second))
+    assert [curve.end for curve in wire.curves] == first + second
+    curves = {curve.end: curve.path for curve in wire.curves}
+    (meet,) = {curves[name].split(" ", 4)[-1].split(" ", 1)[1] for name in first}
+    for name in first:
+        assert curves[name].startswith(sides(at[name])[0])
+    for name in second:
+        assert curves[name].startswith(f"M{meet}C")
+        assert curves[name].endswith(sides(at[name])[1])
 
 
 def test_long_edges_are_led_around_what_lies_between() -> None:
@@ -151,7 +193,7 @@ def test_long_edges_are_led_around_what_lies_between() -> None:
 
     found = diagram(needs)
 
-    (way,) = (link.path for link in found.links if (link.source, link.target) == ("x", "d"))
+    (way,) = (wire.curves[0].path for wire in found.wires if wire.sources == ("x",))
     assert "H" in way
 
 
@@ -161,9 +203,9 @@ def test_edges_that_longer_paths_imply_are_counted() -> None:
 
 def test_a_graph_of_too_many_edges_keeps_its_dots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "MAX_NAMED", 1)
-    monkeypatch.setattr(drawing, "MAX_LINKS", 3)
+    monkeypatch.setattr(drawing, "MAX_CURVES", 3)
     needs = {"a": (), "b": (), "c": ("a", "b"), "d": ("a", "b")}
 
     found = diagram(needs)
 
-    assert (len(found.boxes), found.links, found.hidden) == (4, (), 4)
+    assert (len(found.boxes), found.wires, found.hidden) == (4, (), 4)

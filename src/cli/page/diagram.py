@@ -13,11 +13,12 @@ from typing import Final
 
 from src.cli.dag import layout
 from src.cli.dag.layout import Needs, Node
+from src.cli.page.wires import Box, Wire, bundle, bundles, curve, drawn, left, line, right, single
 from src.common import graph
 
 MAX_NAMED: Final = 120  # boxes
 MAX_TALL: Final = 24  # boxes or points in one layer
-MAX_LINKS: Final = 5_000  # curves; a picture with more is a blot
+MAX_CURVES: Final = 5_000  # a picture with more is a blot
 MAX_LABEL: Final = 28  # characters
 
 CHARACTER: Final = 7.3  # width of one of a box's label
@@ -27,29 +28,8 @@ PADDING: Final = 38  # of a label: the sign, and air
 GAP: Final = 52  # between layers
 DOT: Final = 16
 DOT_ROW: Final = 22
-DOTS_TALL: Final = 28  # dots in a column before the next begins
+DOTS_TALL: Final = 24  # dots in a column before the next begins
 MARGIN: Final = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """An order; `x` and `y` are its upper left corner."""
-
-    name: str
-    label: str  # empty for a dot
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """An edge; `path` is SVG path data."""
-
-    source: str
-    target: str
-    path: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +39,7 @@ class Diagram:
     width: float
     height: float
     boxes: tuple[Box, ...]
-    links: tuple[Link, ...]
+    wires: tuple[Wire, ...]
     named: bool
     hidden: int
 
@@ -95,26 +75,44 @@ def _with_names(layers: Sequence[Sequence[Node]], edges: int) -> Diagram:
                 )
         x = columns[-1][1] + GAP
     nodes = [node for layer in layers for node in layer]
-    links = tuple(_routed(nodes, columns))
+    wires = tuple(_routed(nodes, columns, boxes))
     return Diagram(
-        width=x - GAP + MARGIN if layers else 2 * MARGIN,
-        height=2 * MARGIN + BOX + ROW * max((node.at for node in nodes), default=0),
+        width=x - GAP + MARGIN,
+        height=2 * MARGIN + BOX + ROW * max(node.at for node in nodes),
         boxes=tuple(boxes.values()),
-        links=links,
+        wires=wires,
         named=True,
-        hidden=edges - len(links),
+        hidden=edges - drawn(wires),
     )
 
 
-def _routed(nodes: Sequence[Node], columns: Sequence[tuple[float, float]]) -> Iterator[Link]:
-    """Yield every edge, led through the points that the layout made for it."""
+def _routed(
+    nodes: Sequence[Node], columns: Sequence[tuple[float, float]], boxes: Mapping[str, Box]
+) -> Iterator[Wire]:
+    """Yield every edge: in bundles between neighbours, else led through the layout's points."""
+    near = {
+        node.name: [above.name for above in node.above]
+        for node in nodes
+        if node.name and all(above.name for above in node.above)
+    }
+    groups = list(bundles(near))
+    yield from (bundle(sources, targets, boxes) for sources, targets in groups)
+    bundled = {
+        (source, target) for sources, targets in groups for source in sources for target in targets
+    }
     for target in nodes:
         for before in target.above if target.name else ():
-            way = [target, before]
-            while not way[-1].name:
-                way.append(way[-1].above[0])
-            way.reverse()
-            yield Link(source=way[0].name, target=target.name, path=_path(way, columns))
+            way = _way(target, before)
+            if (way[0].name, target.name) not in bundled:
+                yield single(way[0].name, target.name, _path(way, columns))
+
+
+def _way(target: Node, before: Node) -> list[Node]:
+    """Return an edge's nodes, from its source over the layout's points to its target."""
+    way = [target, before]
+    while not way[-1].name:
+        way.append(way[-1].above[0])
+    return way[::-1]
 
 
 def _path(way: Sequence[Node], columns: Sequence[tuple[float, float]]) -> str:
@@ -124,25 +122,20 @@ def _path(way: Sequence[Node], columns: Sequence[tuple[float, float]]) -> str:
     parts = [f"M{columns[way[0].layer][1]:.1f} {y(way[0]):.1f}"]
     for node, following in pairwise(way):
         start, (end, beyond) = columns[node.layer][1], columns[following.layer]
-        parts.append(_curve(start, y(node), end, y(following)))
+        parts.append(curve(start, y(node), end, y(following)))
         if not following.name:
             parts.append(f"H{beyond:.1f}")
     return "".join(parts)
 
 
-def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
-    middle = (x1 + x2) / 2
-    return f"C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
-
-
 def _with_dots(needs: Mapping[str, Sequence[str]], edges: int) -> Diagram:
     layers = _dot_layers(needs)
-    height = DOT_ROW * min(max(map(len, layers), default=0), DOTS_TALL)
+    columns = [-(-len(layer) // DOTS_TALL) for layer in layers]
+    heights = [-(-len(layer) // wide) for layer, wide in zip(layers, columns, strict=True)]
+    height = DOT_ROW * max(heights)
     boxes: dict[str, Box] = {}
     x = float(MARGIN)
-    for layer in layers:
-        columns = -(-len(layer) // DOTS_TALL)
-        rows = -(-len(layer) // columns)
+    for layer, wide, rows in zip(layers, columns, heights, strict=True):
         for place, name in enumerate(layer):
             column, row = divmod(place, rows)
             boxes[name] = Box(
@@ -153,18 +146,31 @@ def _with_dots(needs: Mapping[str, Sequence[str]], edges: int) -> Diagram:
                 width=DOT,
                 height=DOT,
             )
-        x += columns * DOT_ROW + GAP
-    found = [(need, name) for name in needs for need in needs[name]]
-    drawn = found if len(found) <= MAX_LINKS else []
-    links = [_straight(boxes[need], boxes[name]) for need, name in drawn]
+        x += wide * DOT_ROW + GAP
+    wires = tuple(_straight(needs, boxes))
+    if sum(len(wire.curves) for wire in wires) > MAX_CURVES:
+        wires = ()
     return Diagram(
         width=x - GAP + MARGIN,
         height=2 * MARGIN + height,
         boxes=tuple(boxes.values()),
-        links=tuple(links),
+        wires=wires,
         named=False,
-        hidden=edges - len(links),
+        hidden=edges - drawn(wires),
     )
+
+
+def _straight(needs: Mapping[str, Sequence[str]], boxes: Mapping[str, Box]) -> Iterator[Wire]:
+    """Yield every edge, in bundles where there are any."""
+    bundled = set()
+    for sources, targets in bundles(needs):
+        bundled |= {(source, target) for source in sources for target in targets}
+        yield bundle(sources, targets, boxes)
+    for target in needs:
+        for source in needs[target]:
+            if (source, target) not in bundled:
+                path = line(right(boxes[source]), left(boxes[target]))
+                yield single(source, target, path)
 
 
 def _dot_layers(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
@@ -177,12 +183,6 @@ def _dot_layers(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:
         name: [need for need in needs[name] if depth[need] == depth[name] - 1] for name in needs
     }
     return [[node.name for node in layer] for layer in layout.layered(near)]
-
-
-def _straight(source: Box, target: Box) -> Link:
-    x, y = source.x + source.width, source.y + source.height / 2
-    curve = _curve(x, y, target.x, target.y + target.height / 2)
-    return Link(source=source.name, target=target.name, path=f"M{x:.1f} {y:.1f}{curve}")
 
 
 def _label(name: str) -> str:

@@ -31,13 +31,23 @@ const toEnd = (order) => {
   }
 };
 
-// Graph: the edges of the order at hand.
-const paths = all(".edges path");
+// Graph: the edges of the order at hand. Those of a bundle share curves: to light are its own curve
+// and those at the other side.
+const wires = all(".edges g").map((wire) => ({
+  from: new Set(wire.dataset.from.split(" ")),
+  to: new Set(wire.dataset.to.split(" ")),
+  paths: [...wire.children],
+}));
 const light = (event) => {
-  const node = event.target.closest?.(".node");
-  const id = ["mouseout", "focusout"].includes(event.type) ? null : node?.dataset.order;
-  if (node) for (const path of paths) {
-    path.classList.toggle("lit", id !== null && (path.dataset.from === id || path.dataset.to === id));
+  const id = event.target.closest?.(".node")?.dataset.order;
+  if (!id) return;
+  const on = event.type === "mouseover" || event.type === "focusin";
+  for (const { from, to, paths } of wires) {
+    const others = from.has(id) ? to : to.has(id) ? from : null;
+    for (const path of paths) {
+      const { end } = path.dataset;
+      path.classList.toggle("lit", on && others !== null && (!end || end === id || others.has(end)));
+    }
   }
 };
 for (const type of ["mouseover", "mouseout", "focusin", "focusout"]) {
