@@ -363,6 +363,17 @@ def test_edges_of_the_order_at_hand_stand_out(opened: Opened) -> None:
         expect(page.locator(".edges .lit")).to_have_count(0)
 
 
+def test_dot_that_is_pointed_at_is_named(opened: Opened) -> None:
+    with opened(of_size(200)) as page:
+        named = page.locator("#graph .pointed")
+        page.locator("#graph .node[data-order='order-22']").focus()
+        expect(named).to_have_text("order-22: failed")
+        page.locator("#graph .node[data-order='order-1']").hover()
+        expect(named).to_have_text("order-1: succeeded")
+        page.locator("h1").hover()
+        expect(named).to_be_empty()
+
+
 def every_status(log: str) -> dict[str, Any]:
     """Return an order of each status, with its reason."""
     return {

@@ -176,6 +176,7 @@ def test_groups_that_wait_for_each_other_whole_meet_in_one_point(width: int) -> 
     found = diagram(needs)
 
     at = {box.name: box for box in found.boxes}
+    assert found.hidden == 0
     (wire,) = found.wires
     assert (wire.sources, wire.targets) == (tuple(first), tuple(second))
     assert [curve.end for curve in wire.curves] == first + second

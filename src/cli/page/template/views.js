@@ -38,10 +38,13 @@ const wires = all(".edges g").map((wire) => ({
   to: new Set(wire.dataset.to.split(" ")),
   paths: [...wire.children],
 }));
+const pointed = document.querySelector(".pointed");
 const light = (event) => {
-  const id = event.target.closest?.(".node")?.dataset.order;
-  if (!id) return;
+  const node = event.target.closest?.(".node");
+  if (!node) return;
+  const id = node.dataset.order;
   const on = event.type === "mouseover" || event.type === "focusin";
+  if (pointed) pointed.textContent = on ? node.getAttribute("aria-label") : "";
   for (const { from, to, paths } of wires) {
     const others = from.has(id) ? to : to.has(id) ? from : null;
     for (const path of paths) {
