@@ -28,6 +28,7 @@ git --version
 ssh -G localhost >/dev/null # refuses a user without a name
 ssh -V
 command -v gzip tar unzip
+id nobody # the user of the commands in builds
 '
 
 echo "handlers:"

@@ -16,6 +16,9 @@ from src.common import settings
 from src.common.settings import Settings, variable
 from src.common.status import JobStatus, OrderStatus
 from src.common.validation import JOB_FIELDS, ORDER_FIELDS
+from src.process_webhook import accept
+from src.process_webhook import app as app_of_webhook
+from src.process_webhook.request import FIELDS, parse_request
 from src.remote.target import PARTS
 from tests.support.papers import papers
 
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/REFERENCE.md").read_text()
+JOB = {"username": "a", "orders": {"a": {"cmds": ["true"], "timeout": 1}}}
 STAGES = sorted(path for path in (ROOT / "infra").iterdir() if path.is_dir())
 
 
@@ -68,6 +72,23 @@ def test_every_variable_of_the_command_line_is_documented_and_no_other() -> None
 
 def test_every_field_of_a_job_is_documented_and_no_other() -> None:
     assert first_cells(section("The job")) == {*JOB_FIELDS, *ORDER_FIELDS}
+
+
+def test_every_field_of_a_request_and_of_its_answer_is_documented_and_no_other() -> None:
+    asked, answered = re.findall(
+        r"^\| field \| meaning \|\n((?:\|.*\n)+)", section("The request"), re.MULTILINE
+    )
+    request = parse_request({"job": JOB, "run_id": "r"})
+    answer = accept.answer(request, "r", "0" * 8, "s3://done/r/done", "tag")
+
+    assert first_cells(asked) == set(FIELDS)
+    assert first_cells(answered) == answer.keys()
+
+
+def test_every_http_status_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| (\d{3}) \|", section("The request"), re.MULTILINE)
+
+    assert {int(status) for status in documented} == {200, *app_of_webhook._STATUS.values()}
 
 
 def test_every_status_is_documented_and_no_other() -> None:
