@@ -11,12 +11,13 @@ import pytest
 
 from src.cli import record
 from src.cli.page.gather import from_folder, from_object, from_report
+from src.cli.page.render import page
 from src.cli.problems import FileRefused
 from src.common.errors import JobRefused, Problem
 from src.common.records import Event
 from src.common.status import JobStatus, OrderStatus
 from src.local.report import OrderView, RunReport
-from tests.support.run_records import START, a_run, an_order
+from tests.support.run_records import START, a_run, an_event, an_order
 
 pytestmark = pytest.mark.unit
 
@@ -108,7 +109,8 @@ def test_record_of_an_older_version_lacks_and_is_read_all_the_same(tmp_path: Pat
             '{"run_id": "r", "status": "failed", "orders": {"a": {"status": "odd"}}}',
             r"orders\.a\.status: Input should be 'queued'",
         ),
-        (json.dumps(a_run({"a": an_order(1, started_at=10**30)})), r"orders\.a\.started_at: "),
+        (json.dumps(a_run({"a": an_order(1, started_at="now")})), r"orders\.a\.started_at: "),
+        (json.dumps(a_run({"a": an_order(1, timeout=-1)})), r"orders\.a\.timeout: "),
         (json.dumps(a_run({"a": an_order(1, finished_at=1e400)})), r"orders\.a\.finished_at: "),
         (
             json.dumps(a_run({"a": an_order(1, dependencies=["b"])})),
@@ -133,6 +135,32 @@ def test_broken_record_is_refused_naming_file_and_field(
     assert all(line.startswith(f"{tmp_path / 'run.json'}: ") for line in caught.value.shown)
 
     assert re.search(problem, caught.value.shown[0])
+
+
+@pytest.mark.parametrize("time", [-1, 2**53 - 1, 10**30])
+def test_time_that_no_calendar_has_is_unknown(time: int) -> None:
+    run = a_run({"a": an_order(1, started_at=time, finished_at=time)})
+
+    (order,) = from_object(run, []).orders
+
+    assert (order.started_at, order.finished_at) == (None, None)
+
+
+@pytest.mark.parametrize("times", [(0, 1), (START, 0), (0, 253_402_300_799_999)])
+def test_odd_times_give_a_page_all_the_same(times: tuple[int, int]) -> None:
+    started, finished = times
+    run = a_run({"a": an_order(1, started_at=started, finished_at=finished)})
+
+    assert "</html>" in page(from_object(run, []))
+
+
+def test_events_of_a_later_run_that_wrote_no_record_are_left_out(tmp_path: Path) -> None:
+    record.write(a_report(), tmp_path)
+    later = an_event("_job", 1, "accepted", run_id="run-2")
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write(json.dumps(later) + "\n")
+
+    assert from_folder(tmp_path) == from_report(a_report())
 
 
 def test_broken_line_among_the_events_is_named(tmp_path: Path) -> None:

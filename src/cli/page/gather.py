@@ -46,6 +46,8 @@ def from_folder(folder: Path) -> RunRecord:
         raise FileRefused(path, [Problem("", f"is no JSON: {error}")]) from None
     events = _events(folder / record.EVENTS)
     try:
+        if events is not None and isinstance(raw, Mapping):
+            events = [event for event in events if _belongs(event, raw)]
         return from_object(raw, events)
     except JobRefused as refused:
         raise FileRefused(path, refused.problems) from None
@@ -88,6 +90,11 @@ def _events(path: Path) -> list[object] | None:
             problem = Problem("", f"line {number}: is no JSON: {error}")
             raise FileRefused(path, [problem]) from None
     return found
+
+
+def _belongs(event: object, run: Mapping[str, Any]) -> bool:
+    """Tell events of the run from those of a later one that died before it wrote its own record."""
+    return not isinstance(event, Mapping) or event.get("run_id") in (None, run.get("run_id"))
 
 
 def _text(path: Path) -> str:

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from src.common.status import JobStatus, OrderStatus
 
 _YEAR_9999: Final = 253_402_300_799_999
 
+
+def _known(value: Any) -> Any:
+    """Take a time that no calendar has for unknown: workers tell times, strangers beside them."""
+    return None if type(value) is int and not 0 <= value <= _YEAR_9999 else value
+
+
+Moment = Annotated[int | None, BeforeValidator(_known)]
 Millis = Annotated[int, Field(ge=0, le=_YEAR_9999)]
 Seconds = Annotated[int, Field(ge=0, le=_YEAR_9999 // 1000)]
 
@@ -32,11 +39,11 @@ class OrderRecord:
     must_succeed: bool = True
     use_lambda: bool | None = None
     timeout: Seconds | None = None
-    dispatched_at: Millis | None = None
-    start_by: Millis | None = None  # no worker may claim after this
-    started_at: Millis | None = None
-    end_by: Millis | None = None  # no command may run after this, whenever it was claimed
-    finished_at: Millis | None = None
+    dispatched_at: Moment = None
+    start_by: Moment = None  # no worker may claim after this
+    started_at: Moment = None
+    end_by: Moment = None  # no command may run after this, whenever it was claimed
+    finished_at: Moment = None
     exit_code: int | None = None
     reason: str | None = None
     log: str = ""
@@ -88,10 +95,10 @@ class RunRecord:
     reason: str | None = None
     details: tuple[Detail, ...] = ()
     events: tuple[EventRecord, ...] | None = None  # None: not recorded
-    started_at: Millis | None = None
-    finished_at: Millis | None = None
-    end_by: Millis | None = None
-    as_of: Millis | None = None  # when a run that goes on was looked at
+    started_at: Moment = None
+    finished_at: Moment = None
+    end_by: Moment = None
+    as_of: Moment = None  # when a run that goes on was looked at
 
     @property
     def span(self) -> tuple[int, int] | None:
