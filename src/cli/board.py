@@ -22,6 +22,7 @@ class Row:
     started_at: int | None = None
     finished_at: int | None = None
     last_line: str = ""
+    news: str | None = None  # a line that was printed since
 
     @property
     def active(self) -> bool:

@@ -31,6 +31,8 @@ ELAPSED_CELLS: Final = 11
 class LiveView:
     """Watches a run and redraws its board."""
 
+    every_line = False  # one line of each order is in sight
+
     def __init__(
         self,
         console: Console,
@@ -74,8 +76,8 @@ class LiveView:
 
     def line(self, num: str, text: str) -> None:
         """Keep the last line that says something; the next tick shows it."""
-        if shown := clean(text[-KEPT_LINE:]).strip():
-            self.board.rows[num].last_line = shown
+        if text and not text.isspace():  # cleaned when it is drawn: most lines never are
+            self.board.rows[num].news = text[-KEPT_LINE:]
 
     def tick(self) -> None:
         """Redraw if a frame is due."""
@@ -122,6 +124,9 @@ class LiveView:
         if width >= 60:
             line.append(self._fitted(style.word(row.status), STATUS_CELLS) + " ", colour)
         line.append(self._fitted("" if elapsed is None else duration(elapsed), ELAPSED_CELLS) + " ")
+        if row.news is not None:
+            row.last_line = clean(row.news).strip() or row.last_line
+            row.news = None
         rest = width - line.cell_len
         if rest > 4 and row.last_line:
             line.append(self._fitted(row.last_line, rest - 1), "dim")

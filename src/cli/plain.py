@@ -20,6 +20,8 @@ NAME_WIDTH: Final = 24
 class PlainView:
     """Watches a run and prints lines: seconds since the start, order, text."""
 
+    every_line = True
+
     def __init__(
         self,
         console: Console,

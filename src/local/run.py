@@ -32,7 +32,13 @@ Aws = Literal["embedded", "moto"]
 
 
 class Watcher(Protocol):
-    """Whoever shows a run while it goes on; called from the one thread."""
+    """Whoever shows a run while it goes on; called from the one thread.
+
+    `every_line`: all that orders print is shown. Else the latest lines are, so that no order has to
+    wait for who looks on.
+    """
+
+    every_line: bool
 
     def accepted(self, run_id: str, orders: Mapping[str, str]) -> None:
         """The job was accepted; `orders` maps numbers to names."""
@@ -128,6 +134,7 @@ def _pool(platform: Platform, parallel: int, watcher: Watcher) -> Iterator[Worke
         put_new=adapters.uploads.put_new,
         get_url=adapters.uploads.get,
         on_line=lambda _run_id, num, text: watcher.line(num, text),
+        every_line=watcher.every_line,
     )
     try:
         yield pool

@@ -23,6 +23,7 @@ class Wire:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._buffer = bytearray()
+        self._unsent = b""  # the rest of what was sent soon
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
@@ -34,11 +35,36 @@ class Wire:
         Raises:
             EOFError: the other end is gone.
         """
-        text = json.dumps(head).encode()
+        data, self._unsent = self._unsent + _packed(head, body), b""
         try:
-            self._end.sendall(_SIZES.pack(len(text), len(body)) + text + body)
+            self._end.sendall(data)
         except OSError:
             raise EOFError from None
+
+    def send_soon(self, head: Mapping[str, Any], body: bytes = b"") -> None:
+        """Send one message without waiting: what does not go now goes with a later call.
+
+        Raises:
+            EOFError: the other end is gone.
+        """
+        self._unsent += _packed(head, body)
+        self.keeps_up()
+
+    def keeps_up(self) -> bool:
+        """Return whether the other end has taken all that was sent soon.
+
+        Raises:
+            EOFError: the other end is gone.
+        """
+        try:
+            while self._unsent:
+                sent = self._end.send(self._unsent, socket.MSG_DONTWAIT)
+                self._unsent = self._unsent[sent:]
+        except BlockingIOError:
+            return False
+        except OSError:
+            raise EOFError from None
+        return True
 
     def receive(self) -> Message:
         """Wait for one message.
@@ -85,3 +111,8 @@ class Wire:
         message = json.loads(self._buffer[_SIZES.size : start]), bytes(self._buffer[start:end])
         del self._buffer[:end]
         return message
+
+
+def _packed(head: Mapping[str, Any], body: bytes) -> bytes:
+    text = json.dumps(head).encode()
+    return _SIZES.pack(len(text), len(body)) + text + body

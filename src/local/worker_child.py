@@ -19,6 +19,7 @@ from typing import Any, Final, NoReturn
 
 from src.common.clock import SystemClock
 from src.common.errors import Permanent, Transient
+from src.local.backlog import Backlog
 from src.local.wire import Wire
 from src.worker import kin
 from src.worker.app import Invocation, Worker
@@ -27,6 +28,7 @@ from src.worker.execution import Pace
 SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})  # handled here, not as in the parent
 _FLUSH_S: Final = 0.05  # lines wait so long for more, at most until the next request
 _FLUSH_SIZE: Final = 32 * 1024
+_OUT: Final = {"op": "out"}
 
 
 class Hangup(BaseException):
@@ -36,10 +38,12 @@ class Hangup(BaseException):
 class Parent:
     """The worker's ports, served by the parent at the other end of the wire."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._lines: list[str] = []
-        self._size = 0
+    def __init__(self, wire: Wire, *, every_line: bool) -> None:
+        self._wire, self._every_line = wire, every_line
+        self._backlog = Backlog(
+            self._keeps_up, self._send_lines_soon, self._send_lines, every_line=every_line
+        )
+        self._passed_on = 0  # characters waited when lines were last passed on
         self._flushed_at = 0.0
         self.busy = False
         self.ending = False
@@ -56,26 +60,44 @@ class Parent:
 
     def done(self, error: str | None) -> None:
         """Tell the end of a delivery."""
-        self.flush()
+        self._backlog.finish()
         self._send({"op": "done", "error": error})
         self.busy = False
 
     def print(self, text: str) -> None:
-        """Pass lines on, soon."""
-        self._lines.append(text)
-        self._size += len(text)
-        if self._size > _FLUSH_SIZE or time.monotonic() - self._flushed_at >= _FLUSH_S:
+        """Pass lines on, soon, as far as the parent keeps up."""
+        self._backlog.add(text)
+        grown = self._backlog.size - self._passed_on > _FLUSH_SIZE
+        if grown or time.monotonic() - self._flushed_at >= _FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
-        """Pass on what was printed."""
-        if self._lines:
-            self._send({"op": "out"}, "\n".join(self._lines).encode(errors="replace"))
-            self._lines, self._size = [], 0
+        """Pass on what was printed, as far as the parent keeps up."""
+        self._backlog.pass_on()
+        self._passed_on = self._backlog.size
         self._flushed_at = time.monotonic()
+
+    def _keeps_up(self) -> bool:
+        if self.ending:
+            raise Hangup
+        try:
+            return self._wire.keeps_up()
+        except EOFError:
+            raise self.hung_up() from None
+
+    def _send_lines_soon(self, lines: str) -> None:
+        try:
+            self._wire.send_soon(_OUT, lines.encode(errors="replace"))
+        except EOFError:
+            raise self.hung_up() from None
+
+    def _send_lines(self, lines: str) -> None:
+        self._send(_OUT, lines.encode(errors="replace"))
 
     def ask(self, op: str, target: str, body: bytes = b"") -> tuple[dict[str, Any], bytes]:
         """Have the parent make one call; raises what it raised there."""
+        if op == "put_new" and self._every_line:
+            self._backlog.finish()  # what an order printed comes before its end
         self.flush()
         self._send({"op": op, "target": target}, body)
         try:
@@ -122,7 +144,13 @@ class _Uploads:
 
 
 def serve(
-    wire: Wire, folder: Path, pace: Pace, parent_pid: int, inherited: Iterable[Wire]
+    wire: Wire,
+    folder: Path,
+    pace: Pace,
+    parent_pid: int,
+    inherited: Iterable[Wire],
+    *,
+    every_line: bool,
 ) -> NoReturn:
     """Handle deliveries until the parent hangs up; ends the process.
 
@@ -133,7 +161,7 @@ def serve(
             other.close()
         gc.freeze()  # what was inherited stays shared with the parent
         logging.disable(logging.CRITICAL)  # the terminal is the parent's; errors travel in `done`
-        _serve(Parent(wire), folder, pace, parent_pid)
+        _serve(Parent(wire, every_line=every_line), folder, pace, parent_pid)
     except Hangup:
         with contextlib.suppress(OSError):
             folder.rmdir()

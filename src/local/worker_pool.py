@@ -33,6 +33,7 @@ from src.worker.execution import Pace
 PACE: Final = Pace(poll_s=0.3)
 _TURN_S: Final = 0.002
 _STRAYS_S: Final = 5.0
+_LINES_UNDER_WAY: Final = 16 * 1024  # bytes to a viewer who wants the latest lines alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class WorkerPool:
     """`size` worker processes and a queue before them.
 
     `get` reads the internal bucket, `put_new` and `get_url` act on presigned URLs, `on_line` gets
-    each log line with its run id and order number. They are called from `poll`; what they raise as
+    each log line with its run id and order number, or where that cannot keep up, the latest ones
+    unless it is to have `every_line`. They are called from `poll`; what they raise as
     `Transient` or `Permanent` goes to the worker, anything else leaves `poll`.
     """
 
@@ -77,10 +79,11 @@ class WorkerPool:
         put_new: Callable[[str, bytes], int],
         get_url: Callable[[str], bytes | None],
         on_line: Callable[[str, str, str], None],
+        every_line: bool = True,
         pace: Pace = PACE,
     ) -> None:
         self._get, self._put_new, self._get_url, self._on_line = get, put_new, get_url, on_line
-        self._pace = pace
+        self._pace, self._every_line = pace, every_line
         self._queue: deque[Delivery] = deque()
         self._selector = selectors.PollSelector()  # epoll would be shared with the children
         self._folder = Path(tempfile.mkdtemp(prefix="iac-ci-workers-"))
@@ -200,6 +203,8 @@ class WorkerPool:
 
     def _fork(self) -> None:
         ours, theirs = socket.socketpair()
+        if not self._every_line:  # requests queue behind lines, so few may be under way
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LINES_UNDER_WAY)
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         parent_pid = os.getpid()
         # A signal between fork and the child's own handlers would run the parent's in the child.
@@ -211,7 +216,14 @@ class WorkerPool:
         if not pid:
             # A child that held another's line open would keep it from seeing the parent's end.
             inherited = [Wire(ours), *(child.wire for child in self._children)]
-            worker_child.serve(Wire(theirs), folder, self._pace, parent_pid, inherited)
+            worker_child.serve(
+                Wire(theirs),
+                folder,
+                self._pace,
+                parent_pid,
+                inherited,
+                every_line=self._every_line,
+            )
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         child = _Child(pid, Wire(ours), folder)

@@ -176,8 +176,11 @@ class _Watch:
         if now >= self._at:
             return Stop.DEADLINE
         if now >= self._poll_at:
-            self._poll_at = now + self._poll_ms
-            if self._cancelled():
+            cancelled = self._cancelled()
+            # From the answer on: where it is slow to come, the output would wait for one look
+            # after the other.
+            self._poll_at = self._clock.now_ms() + self._poll_ms
+            if cancelled:
                 return Stop.CANCEL
         return None
 

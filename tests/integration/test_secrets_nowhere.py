@@ -56,6 +56,8 @@ JOB: dict[str, Any] = {
 class Listener:
     """Keeps what a person at the terminal would see."""
 
+    every_line = True
+
     def __init__(self) -> None:
         self.lines: list[str] = []
 

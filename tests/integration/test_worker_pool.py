@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,52 @@ def test_orders_run_at_the_same_time(local: Local, tmp_path: Path) -> None:
     local.submit(local.bucket.order(meet.format(tmp_path, "b", "a")))
 
     assert [one.error for one in local.wait(2)] == [None, None]
+
+
+def test_an_order_waits_for_no_viewer_and_its_log_loses_nothing(temporary: Path) -> None:
+    """The viewer takes 2 ms a line: 40 s for what the order prints, whose timeout is 15 s."""
+    shown: list[str] = []
+
+    def slow(_run_id: str, _num: str, line: str) -> None:
+        time.sleep(0.002)
+        shown.append(line)
+
+    local = Local(1, on_line=slow, every_line=False)
+    with local.pool:
+        print_much = "for i in {1..20000}; do printf 'line %d %0500d\\n' $i 0; done"
+        order = local.submit(local.bucket.order(print_much, timeout=15))
+        local.wait()
+
+    result = local.bucket.result(order)
+    assert result.status is OrderStatus.SUCCEEDED
+    assert "\nline 1 00" in result.log
+    assert "\nline 20000 00" in result.log
+    numbers = [int(line.split()[1]) for line in shown if line.startswith("line ")]
+    dropped = [int(line.split()[1]) for line in shown if line.endswith("; the log has them")]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == 20_000
+    assert len(numbers) + sum(dropped) == 20_000
+    assert sum(dropped) > 0
+
+
+def test_a_viewer_who_wants_every_line_gets_it_before_the_end(temporary: Path) -> None:
+    seen: list[str] = []
+    bucket = Bucket()
+
+    def put_new(url: str, body: bytes) -> int:
+        seen.append("put")
+        return bucket.put_new(url, body)
+
+    local = Local(1, on_line=lambda _run_id, _num, line: seen.append(line), put_new=put_new)
+    local.bucket = bucket
+    local.pool._get = bucket.get
+    local.pool._get_url = bucket.get
+    with local.pool:
+        local.submit(bucket.order("seq 1 300000"))
+        local.wait()
+
+    assert seen[0] == seen[-1] == "put"  # claim and result
+    assert [line for line in seen if line.isdigit()] == [str(n) for n in range(1, 300_001)]
 
 
 def test_lines_come_while_the_order_runs(local: Local, tmp_path: Path) -> None:
@@ -301,7 +348,7 @@ def test_a_signal_does_not_break_off_the_cleaning_up(tmp_path: Path) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     child = os.fork()
     if not child:
-        serve(Wire(theirs), folder, PACE, os.getppid(), [Wire(ours)])
+        serve(Wire(theirs), folder, PACE, os.getppid(), [Wire(ours)], every_line=True)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     theirs.close()
