@@ -360,11 +360,9 @@ GUARDS: Final = (
     Guard(
         13,
         "the lock is completed after the done object",
-        HOLDING,
-        "        finalize(self._ports, run, names, orders)\n"
-        "        self._ports.locks.complete(run.run_id, self._lease.owner)\n",
-        "        self._ports.locks.complete(run.run_id, self._lease.owner)\n"
-        "        finalize(self._ports, run, names, orders)\n",
+        FINISH,
+        "    publish(ports, run, lease)\n    ports.locks.complete(run.run_id, lease.owner)\n",
+        "    ports.locks.complete(run.run_id, lease.owner)\n    publish(ports, run, lease)\n",
     ),
     Guard(
         13,

@@ -93,6 +93,11 @@ def vcs_key(run_id: str) -> str:
     return f"{CALLBACKS}{run_id}/{PACKAGING}/vcs.age"
 
 
+def comment_key(run_id: str) -> str:
+    """Return where it is written down which comment is the run's."""
+    return f"{CALLBACKS}{run_id}/{PACKAGING}/comment.json"
+
+
 def result_key(run_id: str, num: str) -> str:
     """Return where the result of an order, or of packaging (`0000`), lies."""
     return f"{CALLBACKS}{run_id}/{num}/{_RESULT}"

@@ -8,9 +8,10 @@ them raise `Transient` or `Permanent` when the platform itself is the trouble.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
+from src.common.comments.note import Note, Posted
 from src.common.messages import Dispatch, WatchdogInput
 from src.common.records import Change, Event, Idempotency, Lock, Order, Packaging, Run
 
@@ -215,13 +216,18 @@ class SecretSource(Protocol):
 
 
 class Comments(Protocol):
-    """The report on the pull request: best effort, never raises (rule 13)."""
+    """The comments of pull requests and issues: one per run (rule 13)."""
 
-    def opened(self, run: Run, job: Mapping[str, Any], token: str | None) -> str | None:
-        """Make or find the run's comment; return its URL or id, None without one."""
+    def post(self, note: Note, token: str, within_s: float) -> Posted | None:
+        """Make or edit a run's comment, in any number of calls that take `within_s` together.
 
-    def closed(self, run: Run, summary: Mapping[str, Any]) -> None:
-        """Replace the comment by the run's summary."""
+        Where the note's comment is unknown, or deleted and to be made anew, the oldest one with its
+        tag is taken. None when there is none and none is to be made.
+
+        Raises:
+            Transient: no answer in time, or GitHub asks to come later; it may have taken effect.
+            Permanent: the comment was deleted, the token may not, the place is not there.
+        """
 
 
 class Uploads(Protocol):

@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Final
 
 from src.common.plain import VERSION, Record
 from src.common.status import ACTIVE, JobStatus, OrderStatus
+
+EVENT_TTL_S: Final = 90 * 24 * 3600
 
 
 def _empty_counts() -> Mapping[str, int]:
@@ -53,6 +56,8 @@ class Run(Record):
     reason: str | None = None  # why the run did not succeed, where no order says it
     seen_at: int | None = None  # the orchestrator came and started the run's watchdog
     packaged_at: int | None = None
+    comments_on: str | None = None  # API address of the pull request or issue (comments.place)
+    commented_at: int | None = None  # when its comment was last due; who wrote this edits it
     finished_at: int | None = None
     version: int = VERSION
     rev: int = 0

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from src.common.comments.none import NoComments
 from src.common.ports import (
     Builds,
     Clock,
     CodeStore,
+    Comments,
     LockStore,
     ObjectStore,
     Packager,
@@ -63,6 +63,7 @@ class Adapters:
     secrets: SecretSource
     uploads: Uploads
     clock: Clock
+    comments: Comments | None = None  # None: local runs tell nobody
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,7 @@ def handlers(
             packager=adapters.packager,
             code=adapters.code,
             secrets=adapters.secrets,
-            comments=NoComments(),
+            comments=adapters.comments,
             clock=adapters.clock,
             each=one_by_one,
             stopped=stopped,
@@ -132,7 +133,7 @@ def handlers(
             workers=adapters.workers,
             builds=adapters.builds,
             watchdogs=adapters.watchdogs,
-            comments=NoComments(),
+            comments=adapters.comments,
             clock=adapters.clock,
         )
     )

@@ -33,6 +33,7 @@ class View:
     stopping: frozenset[str] = frozenset()  # told to stop, before the run's closing was written
     ended: frozenset[str] = frozenset()  # this round tried to end them from outside
     acknowledged: frozenset[str] = frozenset()
+    report: bool = False  # the comment became due with what was written
 
     def having(self, **news: Any) -> Self:
         """Return the view with some of it replaced."""
@@ -41,7 +42,8 @@ class View:
     def committed(self, change: Change) -> Self:
         """Return the view once `change` is written."""
         rows = {order.num: order for order in change.orders}
-        return self.having(run=change.run, orders={**self.orders, **rows})
+        due = self.report or change.run.commented_at != self.run.commented_at
+        return self.having(run=change.run, orders={**self.orders, **rows}, report=due)
 
     @property
     def settled(self) -> frozenset[str]:

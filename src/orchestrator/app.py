@@ -10,9 +10,10 @@ from urllib.parse import unquote_plus
 from src.common import keys
 from src.common.codec import decode
 from src.common.errors import NoLock
-from src.common.records import Lock
+from src.common.records import Lock, Run
 from src.orchestrator.actions import View
 from src.orchestrator.at_once import begin
+from src.orchestrator.finish import reporter
 from src.orchestrator.holding import Holding
 from src.orchestrator.lease import Lease
 from src.orchestrator.perform import EMPTY, Ports
@@ -37,24 +38,39 @@ class Orchestrator:
         """
         remaining = getattr(context, "get_remaining_time_in_millis", lambda: PLENTY_MS)
         errors: list[Exception] = []
+        due: list[Run] = []
         for run_id, marks in callbacks(event).items():
             try:
-                self._advance(run_id, marks, remaining)
+                self._advance(run_id, marks, remaining, due)
             except Exception as error:
                 log.exception("moving %s on", run_id)
                 errors.append(error)
+        for run in due:  # after all else, and without any lock: it may take a while
+            reporter(self._ports).progressed(run)
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise ExceptionGroup("moving runs on", errors)
         return {"runs": sorted(callbacks(event))}
 
-    def _advance(self, run_id: str, marks: frozenset[str], remaining: Callable[[], int]) -> None:
+    def _advance(
+        self,
+        run_id: str,
+        marks: frozenset[str],
+        remaining: Callable[[], int],
+        due: list[Run],
+    ) -> None:
+        """Move a run on; it is added to `due` when its comment is."""
         lease = Lease(self._ports.locks, self._ports.clock, run_id)
         holding, seen = begin(self._ports, lease, run_id, marks)
         holding = holding or self._under_the_lock(lease, run_id, marks, remaining, seen)
-        if holding is not None:
+        if holding is None:
+            return
+        try:
             holding.run(remaining)
+        finally:
+            if holding.to_report is not None:
+                due.append(holding.to_report)
 
     def _under_the_lock(
         self,

@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from src.common import keys
-from src.common.records import Change, Event, Order, Run
+from src.common.records import EVENT_TTL_S, Change, Event, Order, Run
 from src.common.status import ENDING_EVENT, TERMINAL, JobStatus, OrderEvent, OrderStatus, advance
+from src.orchestrator import throttle
 from src.orchestrator.actions import View
 
 # DynamoDB takes 100 items in a transaction: the run, up to this many rows with one event each, and
 # the few events of the run itself.
 MAX_ROWS: Final = 45
-EVENT_TTL_S: Final = 90 * 24 * 3600
 
 _PAST: Final = {
     OrderEvent.CLAIM: "claimed",
@@ -157,6 +157,9 @@ class Draft:
             dispatching=tuple(self.dispatching),
             untold=tuple(self.untold),
         )
+        poked = keys.POKE in self._view.marks  # shows how a run goes on in which nothing happens
+        if self.changed or self._events or poked:
+            run = throttle.noted(run, self._view.now)
         if not self.changed and not self._events and run == self._view.run:
             return None
         rev = self._view.run.rev + 1

@@ -14,7 +14,7 @@ from src.common.aws.locks import DynamoLockStore
 from src.common.aws.objects import S3ObjectStore
 from src.common.aws.runs import DynamoRunStore
 from src.common.clock import SystemClock
-from src.common.comments.none import NoComments
+from src.common.comments.github import GitHubComments
 from src.common.settings import OrchestratorSettings
 from src.common.threads import map_at_once
 from src.orchestrator.app import Orchestrator
@@ -43,7 +43,7 @@ def app() -> Orchestrator:
             workers=LambdaWorkers(clients, function=settings.worker_function),
             builds=CodeBuilds(clients, project=settings.codebuild_project),
             watchdogs=StepFunctionsWatchdogs(clients, state_machine_arn=settings.state_machine_arn),
-            comments=NoComments(),
+            comments=GitHubComments(),
             clock=SystemClock(),
             each=lambda work, items: map_at_once(work, items, AT_ONCE),
         )

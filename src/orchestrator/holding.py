@@ -6,19 +6,16 @@ are acknowledgements, which need no lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from src.common import keys
-from src.common.codec import decode
 from src.common.errors import LeaseLost, LockMoved
 from src.common.records import Lock, LockMove, Run
 from src.orchestrator.actions import Action, Commit, View
 from src.orchestrator.decide import decide, is_last_write
 from src.orchestrator.finish import finalize
 from src.orchestrator.lease import LAST_MOMENT_MS, Lease
-from src.orchestrator.perform import EMPTY, Performer, Ports
+from src.orchestrator.perform import Performer, Ports
 
 
 class Holding:
@@ -44,7 +41,7 @@ class Holding:
             if self._freed:
                 return
             if self._view.run.finished_at is not None:
-                self._finalize(self._view.run)
+                finalize(self._ports, self._view.run, self._lease)
                 return
             if performer.errors:
                 self._let_go()
@@ -57,6 +54,12 @@ class Holding:
             # Else a steady stream of results would keep every waiting event from ending.
             self._lock = self._lease.take(settled=self._view.settled)
             self._view = self._view.next_round(self._lock.pending)
+
+    @property
+    def to_report(self) -> Run | None:
+        """The run, if its comment became due with a change that was written under this hold."""
+        over = self._view.run.finished_at is not None
+        return self._view.run if self._view.report and not over else None
 
     @property
     def _freed(self) -> bool:
@@ -104,25 +107,3 @@ class Holding:
     def _let_go(self) -> None:
         if not self._freed:
             self._lease.let_go(self._lock)
-
-    def _finalize(self, run: Run) -> None:
-        nums = [keys.order_num(position) for position in range(1, run.total + 1)]
-        orders = self._ports.runs.orders(run.run_id, nums)
-        names = {num: order.name for num, order in orders.items()}
-        if len(names) < run.total:  # packaging never wrote them all
-            request = self._ports.internal.get(keys.request_key(run.digest))
-            asked = order_names(decode(request)) if request is not None else {}
-            names = {num: names.get(num) or asked.get(num, num) for num in nums}
-        self._lease.ensure()
-        finalize(self._ports, run, names, orders)
-        self._ports.locks.complete(run.run_id, self._lease.owner)
-        self._ports.internal.put(keys.finished_key(run.run_id), EMPTY)
-
-
-def order_names(request: Mapping[str, Any]) -> dict[str, str]:
-    """Return order number -> name of a stored request."""
-    orders = request.get("orders", ())
-    names = (
-        list(orders) if isinstance(orders, Mapping) else [order["order_name"] for order in orders]
-    )
-    return {keys.order_num(position): name for position, name in enumerate(names, 1)}

@@ -29,7 +29,7 @@ from src.common.ports import (
     Watchdogs,
     Workers,
 )
-from src.common.records import Event, Order, Run
+from src.common.records import EVENT_TTL_S, Event, Order, Run
 from src.common.threads import one_by_one
 from src.orchestrator.actions import (
     Acknowledge,
@@ -43,7 +43,6 @@ from src.orchestrator.actions import (
     Stop,
     View,
 )
-from src.orchestrator.draft import EVENT_TTL_S
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ class Ports:
     workers: Workers
     builds: Builds
     watchdogs: Watchdogs
-    comments: Comments
+    comments: Comments | None = None  # None: nobody is told
     clock: Clock
     each: Each = one_by_one
 

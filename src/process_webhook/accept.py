@@ -6,11 +6,12 @@ finds the first one's record, and the wake-up and invocation are repeated until 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from src.common import jsontext, keys
 from src.common.codec import encode
+from src.common.comments.place import Place
 from src.common.errors import RunConflict, Unauthenticated
 from src.common.job import Job
 from src.common.job_fields import PACKAGING
@@ -37,6 +38,7 @@ class Accept:
     packager: Packager
     clock: Clock
     done_bucket: str
+    comments: bool = False  # whether runs are commented on
 
     def __call__(
         self, request: Request, *, signed: bool, strict: bool
@@ -54,6 +56,8 @@ class Accept:
         check_fresh(request, now // 1000, strict=signed and strict)
         job = request.job
         run = new_run(request, job, now, self.done_bucket)
+        if self.comments and (place := comment_place(job)) is not None:
+            run = replace(run, comments_on=str(place))
         record = Idempotency(
             digest=remembered_as(request),
             job_digest=run.digest,
@@ -142,6 +146,11 @@ def done_endpt(bucket: str, run_id: str) -> str:
 def pr_search_tag(job: Job, run_id: str) -> str:
     """Return the hidden tag by which the run's comment is found again."""
     return job.pr_comment_search_tag or f"iac-ci-{run_id}"
+
+
+def comment_place(job: Job) -> Place | None:
+    """Return where the run is commented on: the pull request goes before the issue."""
+    return Place.of(job.git_repo, job.pr_number or job.issue_number)
 
 
 def new_run(request: Request, job: Job, now: int, done_bucket: str) -> Run:

@@ -172,7 +172,10 @@ class ProcessWebhook:
         if run is None:
             return 200, answer
         self.accept.start(run, invoke=not request.wait)
-        if request.wait and (outcome := self.package(run.run_id)) is not None:
+        if request.wait:
+            outcome = self.package(run.run_id)
+            if outcome is None:  # over already
+                return 200, {**answer, "init_pr_comment": self.package.comment(run.run_id)}
             result, comment = outcome
             if result.status is not OrderStatus.SUCCEEDED:
                 details = [dict(problem) for problem in result.problems]

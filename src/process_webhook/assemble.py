@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from src.common.comments.reporter import Reporter
 from src.common.ports import (
     Clock,
     CodeStore,
@@ -33,7 +34,7 @@ class Ports:
     packager: Packager
     code: CodeStore
     secrets: SecretSource
-    comments: Comments
+    comments: Comments | None = None  # None: nobody is told
     clock: Clock
     each: Each
     stopped: Callable[[], bool] = lambda: False
@@ -67,12 +68,13 @@ def assemble(ports: Ports, policy: Policy) -> ProcessWebhook:
             packager=ports.packager,
             clock=ports.clock,
             done_bucket=policy.done_bucket,
+            comments=ports.comments is not None,
         ),
         package=Package(
             runs=ports.runs,
             internal=ports.internal,
             secrets=job_secrets,
-            comments=ports.comments,
+            reporter=Reporter(ports.runs, ports.internal, ports.comments, ports.clock),
             clock=ports.clock,
             sources=lambda job: CodeSources(
                 job,

@@ -14,7 +14,7 @@ from src.common.aws.objects import S3CodeStore, S3ObjectStore
 from src.common.aws.runs import DynamoRunStore
 from src.common.aws.secrets import AwsSecretSource
 from src.common.clock import SystemClock
-from src.common.comments.none import NoComments
+from src.common.comments.github import GitHubComments
 from src.common.settings import ProcessWebhookSettings
 from src.common.threads import map_at_once
 from src.process_webhook.app import ProcessWebhook
@@ -49,7 +49,7 @@ def app() -> ProcessWebhook:
             packager=LambdaPackager(clients, function=settings.process_webhook_function),
             code=S3CodeStore(clients),
             secrets=AwsSecretSource(clients),
-            comments=NoComments(),
+            comments=GitHubComments(),
             clock=SystemClock(),
             each=at_once,
         ),

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from src.common import bundle, keys
 from src.common.codec import decode, encode
+from src.common.comments.reporter import Reporter
 from src.common.errors import PackagingError, Permanent, Problem, Transient
 from src.common.job import GitCode, Job, OrderSpec, parse_job
 from src.common.messages import Result
-from src.common.ports import Clock, Comments, ObjectStore, RunStore, SecretSource
+from src.common.ports import Clock, ObjectStore, RunStore, SecretSource
 from src.common.records import Order, Packaging, Run
 from src.common.status import OrderStatus
 from src.process_webhook.secrets import credential, resolve
@@ -53,7 +54,7 @@ class Package:
     runs: RunStore
     internal: ObjectStore
     secrets: SecretSource
-    comments: Comments
+    reporter: Reporter
     clock: Clock
     sources: Callable[[Job], AbstractContextManager[Code]]
     each: Each
@@ -73,7 +74,7 @@ class Package:
             return None
         result_key = keys.result_key(run_id, keys.PACKAGING)
         if (body := self.internal.get(result_key)) is not None:
-            return Result.from_item(decode(body)), None
+            return Result.from_item(decode(body)), self.comment(run_id)
         comment: str | None = None
         started_at = self.clock.now_ms()
         try:
@@ -96,19 +97,29 @@ class Package:
             result = result if body is None else Result.from_item(decode(body))
         return result, comment
 
+    def comment(self, run_id: str) -> str | None:
+        """Return the address of a run's comment, None without one."""
+        return self.reporter.address(run_id)
+
     def _package(self, run: Run) -> str | None:
         job = self._job(run)
         with self.sources(job) as sources:
             problems: dict[Problem, None] = {}  # of every kind, each once, in order of appearance
             packaging = _noted(problems, lambda: self._pinned(run, job, sources))
             secrets = _noted(problems, lambda: resolve(job, self.secrets))
+            token = _noted(problems, lambda: self._token(run, job))
             commits = packaging.commits if packaging is not None else {}
             for order in job.orders:
                 if packaging is not None or not isinstance(order.code, GitCode):
                     _noted(problems, partial(sources.code, order, commits))
             if problems or packaging is None or secrets is None:
+                told = [(problem.path, problem.message) for problem in problems]
+                self.reporter.refused(run, told, token)
                 raise PackagingError(problems)
-            comment = self._open_comment(run, job, packaging)
+            if job.pr_number or job.issue_number:
+                self.reporter.nowhere(run, job.git_repo)
+            names = {order.num: order.order_name for order in job.orders}
+            comment = self.reporter.opened(run, names, token, packaging.identity)
             rows = self.runs.add_orders([_row(run, job, order) for order in job.orders])
 
             def upload(pair: Pair) -> None:
@@ -147,17 +158,11 @@ class Package:
         # It was checked when it was accepted, by the rules in force then.
         return parse_job(decode(body), file_urls=True, code_buckets=None)
 
-    def _open_comment(self, run: Run, job: Job, packaging: Packaging) -> str | None:
-        """Open the comment; leave the token to the orchestrator, encrypted (rule 11)."""
-        if job.pr_number is None and job.issue_number is None:
+    def _token(self, run: Run, job: Job) -> str | None:
+        """Return the token for the run's comment."""
+        if run.comments_on is None or job.git_token_location is None:
             return None
-        token = None
-        if job.git_token_location is not None:
-            token = credential(job.git_token_location, self.secrets)
-            body = bundle.encrypt(token, packaging.identity)
-            self.internal.put_new(keys.vcs_key(run.run_id), body)
-        fields: dict[str, Any] = job.model_dump(include={"git_repo", "pr_number", "issue_number"})
-        return self.comments.opened(run, fields, token)
+        return credential(job.git_token_location, self.secrets)
 
     def _wait_until_seen(self, run: Run) -> None:
         """Return once the orchestrator came; a result without it would wake nobody for sure.

@@ -262,7 +262,7 @@ class Simulation:
         wrapped: dict[str, Any] = {
             spec.name: _Tapped(spec.name, getattr(self.stored, spec.name), self)
             for spec in fields(Adapters)
-            if spec.name != "clock"
+            if spec.name not in {"clock", "comments"}
         }
         return replace(self.stored, **wrapped)
 

@@ -65,7 +65,7 @@ def interruptible(platform: Platform, faults: Faults) -> Adapters:
     wrapped: Mapping[str, Any] = {
         spec.name: faults.wrap(spec.name, getattr(platform.adapters, spec.name))
         for spec in fields(Adapters)
-        if spec.name not in {"clock", "uploads"}
+        if spec.name not in {"clock", "uploads"} and getattr(platform.adapters, spec.name)
     }
     adapters = replace(platform.adapters, **wrapped)
     for key, handler in handlers(adapters, platform.world.stack).items():

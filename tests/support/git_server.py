@@ -41,7 +41,7 @@ class GitServer:
 @contextmanager
 def serving(server: GitServer, folder: Path) -> Iterator[GitServer]:
     """Run the server until the block ends; `folder` is for its certificate."""
-    server.certificate, key = _certificate(folder)
+    server.certificate, key = certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server.certificate, key)
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
@@ -118,7 +118,7 @@ def _handler(server: GitServer) -> type[http.server.BaseHTTPRequestHandler]:
     return Handler
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def certificate(folder: Path) -> tuple[Path, Path]:
     """Make a certificate for 127.0.0.1 that signs itself; return its path and the key's."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

@@ -49,6 +49,7 @@ class ScriptedWorker:
     started: Counter[str] = field(default_factory=Counter)
     order: list[str] = field(default_factory=list)
     before: Callable[[Dispatch], None] = lambda _dispatch: None
+    log: Callable[[str], str] = "{}\n".format
 
     def __call__(self, delivery: Delivery) -> None:
         with as_handler(delivery.handler):
@@ -82,7 +83,7 @@ class ScriptedWorker:
         result = Result(
             status=status,
             exit_code=0 if status is OrderStatus.SUCCEEDED else 1,
-            log=f"{dispatch.name}\n",
+            log=self.log(dispatch.name),
             started_at=now,
             finished_at=now,
             dependents=dispatch.dependents,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from src.common import keys, messages, records
+from src.common.outcome import done_summary
 from src.common.status import OrderStatus
-from src.orchestrator.finish import done_summary
 from tests.support.build import a_run, an_order
 
 pytestmark = pytest.mark.unit
@@ -76,6 +76,7 @@ def test_every_key_of_the_internal_bucket_is_documented_and_no_other() -> None:
         keys.stop_key(run_id, num),
         keys.accepted_key(run_id),
         keys.vcs_key(run_id),
+        keys.comment_key(run_id),
         keys.result_key(run_id, num),
         keys.claim_key(run_id, num),
         keys.ack_key(run_id, num),

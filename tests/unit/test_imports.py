@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src"
 HANDLERS = sorted(path.parent.name for path in SRC.glob("*/handler.py"))
-HEAVY = ("boto3", "botocore", "moto", "typer", "rich", "yaml", "git")
+HEAVY = ("boto3", "botocore", "moto", "typer", "rich", "yaml", "git", "github")
 
 
 @cache

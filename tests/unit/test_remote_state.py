@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from src.common.errors import JobRefused
+from src.common.outcome import done_summary
 from src.common.records import Event, Order, Run
 from src.common.status import JobStatus, OrderStatus
-from src.orchestrator.finish import done_summary
 from src.remote import look
 from src.remote.errors import UnknownRun
 from src.remote.state import ORDER_FIELDS, RUN_FIELDS, from_done, from_events, from_rows

@@ -207,7 +207,7 @@ def _foot(run: Run) -> str:
     return f"<sub>run {code(run.run_id)}, outcome in {code(run.done_endpt)}</sub>"
 
 
-def from_summary(outcome: Mapping[str, Any]) -> list[Line]:
+def of_outcome(outcome: Mapping[str, Any]) -> list[Line]:
     """Return the orders of a done object."""
     return [
         Line(
