@@ -59,7 +59,7 @@ def run_file(
             raise FileRefused(file, refused.problems, lines) from None
     except FileRefused as refused:
         if as_json:
-            say(record.dumps(record.refusal(refused.problems)))
+            say(record.dumps(record.refusal(refused)))
         return _refuse(refused)
     except KeyboardInterrupt:
         complain("interrupted twice, stopped at once")
@@ -220,7 +220,9 @@ def _prepare(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileRefused(folder, [Problem("", f"cannot be made: {error.strerror}")]) from None
+        raise FileRefused(
+            folder, [Problem("--log-dir", f"cannot be made: {error.strerror}")]
+        ) from None
 
 
 def _refuse(refused: FileRefused) -> int:

@@ -6,31 +6,49 @@ Messages name file, line and key, never a value: both kinds of file may hold sec
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from src.cli import dotenv
 from src.cli.problems import FileRefused
-from src.common import fieldpath
+from src.common import fieldpath, files
 from src.common.errors import JobRefused, Problem
 
 if TYPE_CHECKING:
     from src.common.jobfile import Lines
 
-MAX_BYTES: Final = 4 * 1024 * 1024
+Check = Callable[[object], Iterable[Problem]]  # what is wrong with the value in a file
 
 
-def read_job(path: Path) -> tuple[object, Lines]:
-    """Return the value in a job file and its lines.
+def read_job(path: Path, *, file_urls: bool = True) -> tuple[object, Lines]:
+    """Return the value in a job file and its lines; `file_urls` says if the job may have them.
 
     Raises:
-        FileRefused: it cannot be read or is neither YAML nor JSON.
+        FileRefused: it cannot be read or is neither YAML nor JSON; where it gives a key twice, with
+            all else that is wrong with the job.
     """
+
+    def wrong(raw: object) -> Iterable[Problem]:
+        from src.common.job import parse_job
+
+        try:
+            parse_job(raw, file_urls=file_urls)
+        except JobRefused as refused:
+            return refused.problems
+        return ()
+
+    return _read(path, "job file", wrong)
+
+
+def _read(path: Path, what: str, check: Check) -> tuple[object, Lines]:
     from src.common import jobfile
 
     try:
-        return jobfile.load(path)
+        return jobfile.load(path, what)
+    except jobfile.GivenTwice as twice:
+        further = [(check(raw), lines) for raw, lines in twice.readings]
+        raise FileRefused(path, twice.problems, further=further) from None
     except JobRefused as refused:
         raise FileRefused(path, refused.problems) from None
 
@@ -53,18 +71,20 @@ def read_secrets(path: Path) -> dict[str, str]:
     Raises:
         FileRefused: it cannot be read, is no such map, or naming each value that is no text.
     """
-    raw, lines = read_job(path)
-    if not isinstance(raw, Mapping):
-        raise FileRefused(path, [Problem("", "expected a map of path -> value")])
+    raw, lines = _read(path, "secrets file", _wrong)
     if problems := list(_wrong(raw)):
         raise FileRefused(path, problems, lines)
+    assert isinstance(raw, Mapping)
     return {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in raw.items()
     }
 
 
-def _wrong(raw: Mapping[str, Any]) -> Iterator[Problem]:
+def _wrong(raw: object) -> Iterator[Problem]:
+    if not isinstance(raw, Mapping):
+        yield Problem("", "expected a map of path -> value")
+        return
     for name, value in raw.items():
         if not isinstance(value, str | Mapping | list):
             kind = "nothing" if value is None else "no text to YAML"
@@ -73,12 +93,9 @@ def _wrong(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            body = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise JobRefused([Problem("", f"cannot be read: {error.strerror}")]) from None
-    if len(body) > MAX_BYTES:
-        raise JobRefused([Problem("", f"is over {MAX_BYTES} bytes")])
+        body = files.read(path)
+    except ValueError as error:
+        raise JobRefused([Problem("", str(error))]) from None
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:

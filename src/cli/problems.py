@@ -17,18 +17,38 @@ _LINE: Final = re.compile(r"line (\d+)(?:, column \d+)?: ")
 
 
 class FileRefused(JobRefused):
-    """A file cannot be used; `shown` says so line by line, in the order of the file."""
+    """A file cannot be used; `shown` says so line by line, in the order of the file.
 
-    def __init__(self, file: Path, problems: Iterable[Problem], lines: Lines | None = None) -> None:
-        super().__init__(problems)
-        located = [_located(file, problem, lines) for problem in self.problems]
-        self.shown = tuple(text for _, text in sorted(located, key=lambda entry: entry[0]))
+    `details` say the same for programs: `{"file", "line", "path", "message"}` each, without a line
+    where none is known. `further` are problems that were found by the lines of another reading.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        problems: Iterable[Problem],
+        lines: Lines | None = None,
+        further: Iterable[tuple[Iterable[Problem], Lines]] = (),
+    ) -> None:
+        located = [_located(file, problem, lines) for problem in problems]
+        for others, their_lines in further:
+            located += [_located(file, problem, their_lines) for problem in others]
+        located = sorted(dict.fromkeys(located), key=lambda entry: entry[0])
+        super().__init__(problem for _, problem in located)
+        self.shown = tuple(
+            clean(f"{file}:{line}: {problem}" if line else f"{file}: {problem}")
+            for line, problem in located
+        )
+        self.details = [
+            {"file": str(file), **({"line": line} if line else {}), **problem.as_dict()}
+            for line, problem in located
+        ]
 
 
-def _located(file: Path, problem: Problem, lines: Lines | None) -> tuple[int, str]:
+def _located(file: Path, problem: Problem, lines: Lines | None) -> tuple[int, Problem]:
+    """Return the line of a problem (0: not known), and the problem without it in its message."""
     message = problem.message.removeprefix(f"{file} ")
     line = lines.of(problem.path) if lines is not None else None
     if given := _LINE.match(message):  # found before there were fields to look up
         line, message = int(given[1]), message[given.end() :]
-    where = f"{file}:{line}" if line else str(file)
-    return line or 0, clean(f"{where}: {Problem(problem.path, message)}")
+    return line or 0, Problem(problem.path, message)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from src.cli import files
-from src.common.errors import Problem
 from src.common.keys import ORDER_NAME
 
 if TYPE_CHECKING:
+    from src.cli.problems import FileRefused
     from src.local.report import OrderView, RunReport
 
 RUN: Final = "run.json"
@@ -41,12 +40,9 @@ def as_dict(report: RunReport) -> dict[str, Any]:
     return record
 
 
-def refusal(problems: Iterable[Problem]) -> dict[str, Any]:
-    """Return the object for a job that was refused: the shape of the webhook's answer 400."""
-    return {
-        "error": "the job was refused",
-        "details": [problem.as_dict() for problem in problems],
-    }
+def refusal(refused: FileRefused) -> dict[str, Any]:
+    """Return the object for a file that was refused: as the webhook's 400, with file and line."""
+    return {"error": "the job was refused", "details": refused.details}
 
 
 def dumps(record: object) -> str:

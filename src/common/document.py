@@ -43,13 +43,20 @@ class _Open:
     begun: int  # nodes before it
     key: str | None = None
     key_line: int = 0
+    key_lines: dict[str, int] = field(default_factory=dict)  # where each key was given first
+    dropped: bool = False  # it belongs to a key that was given before
     merged: dict[str, Any] = field(default_factory=dict)
 
 
 class Builder:
-    """Takes the pieces of one document in order; `root` and `lines` are there when it ends."""
+    """Takes the pieces of one document in order; `root` and `lines` are there when it ends.
 
-    def __init__(self) -> None:
+    A key that a map gives twice is a problem, and counts where it stands first, or last if
+    `last_wins`.
+    """
+
+    def __init__(self, *, last_wins: bool = False) -> None:
+        self._last_wins = last_wins
         self.root: Any = None
         self.lines: dict[str, int] = {}
         self.problems: list[Problem] = []
@@ -70,10 +77,13 @@ class Builder:
         """Take the key of a map's next entry."""
         top = self._stack[-1]
         path = fieldpath.key(top.path, name)
+        first = top.key_lines.setdefault(name, line)
         if name in top.value:
-            first = self.lines.get(path)
             message = f"line {line}: is given twice in one map, first in line {first}"
             self.problems.append(Problem(path, message))
+            if self._last_wins:
+                self._forget(path)
+                del top.value[name]  # type: ignore[arg-type]  # the keys of a map are text
         top.key, top.key_line = name, line
 
     def scalar(self, value: Any, line: int, anchor: str | None = None) -> None:
@@ -89,8 +99,8 @@ class Builder:
             raise refused(line, f"maps and lists are nested more than {MAX_DEPTH} levels deep")
         begun = self._nodes
         self._count(1, line)
-        path = self._add(value, line)
-        self._stack.append(_Open(value, path, anchor, begun))
+        path, dropped = self._add(value, line)
+        self._stack.append(_Open(value, path, anchor, begun, dropped=dropped))
 
     def close(self) -> None:
         """End the innermost map or list."""
@@ -111,22 +121,33 @@ class Builder:
         self._count(size, line)
         self._add(value, line)
 
-    def _add(self, value: Any, line: int) -> str:
-        """Put a value where it belongs and return its path."""
+    def _add(self, value: Any, line: int) -> tuple[str, bool]:
+        """Put a value where it belongs; return its path, and whether it is dropped."""
         if not self._stack:
             self.root = value
             self.lines.setdefault("", line)
-            return ""
+            return "", False
         top = self._stack[-1]
+        dropped = top.dropped
         if isinstance(top.value, list):
             path = fieldpath.item(top.path, len(top.value))
             top.value.append(value)
         else:
             name, line = str(top.key), top.key_line
             path, top.key = fieldpath.key(top.path, name), None
-            top.value[name] = value
-        self.lines.setdefault(path, line)
-        return path
+            if name in top.value:
+                dropped = True
+            else:
+                top.value[name] = value
+        if not dropped:
+            self.lines.setdefault(path, line)
+        return path, dropped
+
+    def _forget(self, path: str) -> None:
+        """Forget where the fields at and below a path stand."""
+        below = (f"{path}.", f"{path}[")
+        for known in [p for p in self.lines if p == path or p.startswith(below)]:
+            del self.lines[known]
 
     def merge(self, anchor: str, line: int) -> None:
         """Take an anchored map as defaults of the innermost map (`<<: *anchor`)."""

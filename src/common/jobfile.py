@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from src.common import jsontext
+from src.common import files, jsontext
 from src.common.document import MERGE, Builder, Lines, refused
 from src.common.errors import JobRefused, Problem
 
-__all__ = ["Lines", "load", "loads"]
+__all__ = ["GivenTwice", "Lines", "load", "loads"]
 
-MAX_BYTES: Final = 4 * 2**20  # as for a request's body
+Reading = tuple[object, Lines]
 
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONSTANTS: Final[dict[str, Any]] = {
@@ -33,35 +33,57 @@ _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0
 _PIECE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:\n]|[^\s{}\[\],:"]+')
 
 
-def load(path: Path) -> tuple[object, Lines]:
+class GivenTwice(JobRefused):
+    """Keys stand twice in a map. `readings` are the file with the first of them, and with the last.
+
+    So that whoever knows what belongs into the file can tell what else is wrong with it.
+    """
+
+    def __init__(self, problems: Iterable[Problem], readings: tuple[Reading, Reading]) -> None:
+        super().__init__(problems)
+        self.readings = readings
+
+
+def load(path: Path, what: str = "job file") -> tuple[object, Lines]:
     """Return the value in a job file and its lines; JSON is told by `.json` or its first brace.
 
+    `what` is what messages call the file.
+
     Raises:
-        JobRefused: it cannot be read, is empty, too large, neither JSON nor YAML, or gives a key
-            twice; messages begin with the line.
+        JobRefused: it cannot be read, is empty, too large, neither JSON nor YAML; messages begin
+            with the line.
+        GivenTwice: it gives keys twice.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a path that holds a NUL
-        raise _refused(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
-    if len(data) > MAX_BYTES:
-        raise _refused(f"{path} is over {MAX_BYTES} bytes")
+        data = files.read(path)
+    except ValueError as error:
+        raise _refused(f"{path} {error}") from None
     text = jsontext.decode(data, str(path))
-    return loads(text, is_json=path.suffix.lower() == ".json")
+    return loads(text, is_json=path.suffix.lower() == ".json", what=what)
 
 
-def loads(text: str, *, is_json: bool = False) -> tuple[object, Lines]:
+def loads(text: str, *, is_json: bool = False, what: str = "job file") -> tuple[object, Lines]:
     """Return the value in the text of a job file and its lines; raises as `load` does."""
     if not text.strip():
-        raise _refused("the job file is empty")
-    builder = Builder()
-    if is_json or (text.lstrip().startswith("{") and _is_json(text)):
+        raise _refused(f"the {what} is empty")
+    is_json = is_json or (text.lstrip().startswith("{") and _is_json(text))
+    first = _built(text, what, is_json=is_json, last_wins=False)
+    if not first.problems:
+        return _reading(first)
+    last = _built(text, what, is_json=is_json, last_wins=True)
+    raise GivenTwice(first.problems, (_reading(first), _reading(last)))
+
+
+def _built(text: str, what: str, *, is_json: bool, last_wins: bool) -> Builder:
+    builder = Builder(last_wins=last_wins)
+    if is_json:
         _read_json(text, builder)
     else:
-        _read_yaml(text, builder)
-    if builder.problems:
-        raise JobRefused(builder.problems)
+        _read_yaml(text, builder, what)
+    return builder
+
+
+def _reading(builder: Builder) -> Reading:
     return builder.root, Lines(builder.lines)
 
 
@@ -107,7 +129,7 @@ def _json_pieces(text: str) -> Iterator[tuple[str, int]]:
             yield piece, line
 
 
-def _read_yaml(text: str, builder: Builder) -> None:
+def _read_yaml(text: str, builder: Builder, what: str) -> None:
     documents = 0
     try:
         event: Any
@@ -116,7 +138,7 @@ def _read_yaml(text: str, builder: Builder) -> None:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise refused(line, "a job file holds one document, this begins another")
+                    raise refused(line, f"a {what} holds one document, this begins another")
             _take(event, line, builder)
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
@@ -125,13 +147,13 @@ def _read_yaml(text: str, builder: Builder) -> None:
     except yaml.YAMLError as error:  # a character that YAML does not admit
         raise _refused(f"not valid YAML: {' '.join(str(error).split())}") from None
     if builder.root is None:
-        raise _refused("the job file is empty")
+        raise _refused(f"the {what} is empty")
 
 
 def _take(event: yaml.Event, line: int, builder: Builder) -> None:
     """Hand one event of the parser to the builder."""
     if getattr(event, "tag", None) is not None:
-        raise refused(line, "tags are refused; job files hold plain values")
+        raise refused(line, "tags are refused; the file holds plain values")
     match event:
         case yaml.CollectionEndEvent():
             builder.close()

@@ -17,6 +17,7 @@ from src.common import job_fields as form
 from src.common.errors import Problem
 from src.common.fieldpath import shown
 
+CYCLE_ENDS: Final = 6  # orders of a long cycle that are named at each end
 MAX_ORDERS: Final = 1000
 
 _GIT: Final = ("git_repo", "git_ref", "git_folder")
@@ -132,7 +133,16 @@ def graph_problems(orders: list[RawOrder], nearest: Nearest) -> Iterator[Problem
                 edges[order.name].append(need)
     for cycle in graph.cycles(edges):
         path = fieldpath.key(named[cycle[0]].path, "dependencies")
-        yield Problem(path, "is part of a cycle: " + " -> ".join(map(_plain, cycle)))
+        yield Problem(path, "is part of a cycle: " + _spelled_out(cycle))
+
+
+def _spelled_out(cycle: list[str]) -> str:
+    """Return `a -> b -> a`, the middle of a long one counted."""
+    names = list(map(_plain, cycle))
+    if len(names) > 2 * CYCLE_ENDS + 2:
+        left_out = f"({len(names) - 2 * CYCLE_ENDS} more of {len(names) - 1} orders)"
+        names[CYCLE_ENDS:-CYCLE_ENDS] = [left_out]
+    return " -> ".join(names)
 
 
 def _plain(name: str) -> str:

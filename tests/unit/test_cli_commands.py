@@ -208,7 +208,7 @@ def test_log_dir_that_cannot_be_made_is_refused_before_the_run(
 
     assert result.exit_code == 2
     assert not engine.asked
-    assert f"{job / 'logs'}: cannot be made: Not a directory" in result.stderr
+    assert f"{job / 'logs'}: --log-dir: cannot be made: Not a directory" in result.stderr
 
 
 def test_log_dir_that_breaks_after_the_run_fails_it_loudly(
@@ -341,8 +341,31 @@ def test_refused_job_as_json_has_the_shape_of_the_webhooks_answer(
 
     assert json.loads(cli("run", job, "--json").stdout) == {
         "error": "the job was refused",
-        "details": [{"path": "username", "message": "x"}],
+        "details": [{"file": str(job), "line": 1, "path": "username", "message": "x"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "detail"),
+    [
+        ("--env-file", "A=1\n?\n", {"line": 2, "path": "", "message": "expected KEY=VALUE"}),
+        ("--secrets", "", {"path": "", "message": "the secrets file is empty"}),
+        ("--secrets", "a: 1\n", {"line": 1, "path": "a"}),
+        ("--log-dir", None, {"path": "--log-dir", "message": "cannot be made: Not a directory"}),
+    ],
+)
+def test_a_file_beside_the_job_that_is_refused_is_named_to_programs_too(
+    option: str, text: str | None, detail: dict[str, Any], job: Path, tmp_path: Path
+) -> None:
+    file = job / "logs" if text is None else tmp_path / "beside"
+    if text is not None:
+        file.write_text(text)
+
+    result = cli("run", job, "--json", option, file)
+
+    assert result.exit_code == 2
+    (told,) = json.loads(result.stdout)["details"]
+    assert {"file": str(file), **detail}.items() <= told.items()
 
 
 def test_job_whose_code_cannot_be_had_is_refused(use: Callable[[Any], Any], job: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.common.errors import JobRefused
-from src.common.jobfile import load, loads
+from src.common.jobfile import GivenTwice, load, loads
 
 pytestmark = pytest.mark.unit
 
@@ -200,13 +202,61 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
     for name, message in {
         "missing.yaml": "missing.yaml cannot be read: No such file",
-        ".": "cannot be read: Is a directory",
+        ".": "cannot be read: it is a directory",
         "large.yaml": "large.yaml is over 4194304 bytes",
         "binary.yaml": "binary.yaml: is not UTF-8",
         "a\0b": "cannot be read",
     }.items():
         with pytest.raises(JobRefused, match=message):
             load(tmp_path / name)
+
+
+def test_a_device_is_no_file() -> None:
+    for device in ("/dev/zero", "/dev/null"):
+        with pytest.raises(JobRefused, match="cannot be read: it is a device"):
+            load(Path(device))
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(JobRefused, match="it is a pipe, and nobody writes to it"):
+        load(tmp_path / "pipe")
+
+
+def test_a_pipe_is_read_until_its_writer_closes_it() -> None:
+    """As of `iac-ci run <(command)`; the writer takes its time."""
+    reader, writer = os.pipe()
+    asked = threading.Event()
+    found: list[object] = []
+
+    def read() -> None:
+        asked.set()
+        found.append(load(Path(f"/dev/fd/{reader}"))[0])
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    asked.wait(10)
+    os.write(writer, b"a: 1\n")
+    os.write(writer, b"b: " + b"x" * 200_000 + b"\n")
+    os.close(writer)
+    thread.join(10)
+    os.close(reader)
+
+    assert found == [{"a": 1, "b": "x" * 200_000}]
+
+
+def test_either_reading_of_a_key_that_is_given_twice_is_there_with_its_lines() -> None:
+    text = "orders:\n  a: {x: 1}\n  a:\n    y: [2,\n     3]\nb: 4\n"
+
+    with pytest.raises(GivenTwice) as twice:
+        loads(text)
+
+    (first, first_lines), (last, last_lines) = twice.value.readings
+    assert first == {"orders": {"a": {"x": 1}}, "b": 4}
+    assert last == {"orders": {"a": {"y": [2, 3]}}, "b": 4}
+    assert [first_lines.of(p) for p in ("orders.a.x", "orders.a.y[1]", "b")] == [2, 2, 6]
+    assert [last_lines.of(p) for p in ("orders.a.x", "orders.a.y[1]", "b")] == [3, 5, 6]
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(

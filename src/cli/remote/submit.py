@@ -51,7 +51,7 @@ def submit_file(
     file: Path, stack: Stack, way: Way, *, run_id: str | None, wait: bool, as_json: bool
 ) -> int:
     """Submit the job in `file`; return the exit code."""
-    raw, lines = inputs.read_job(file)
+    raw, lines = inputs.read_job(file, file_urls=False)
     request = client.request(raw, run_id or keys.new_run_id(), SystemClock().now_ms())
     try:
         accepted = sent(stack, way, request)
