@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +33,7 @@ def run_file(
     parallel: int | None,
     log_dir: Path | None,
     page: Path | None,
+    buckets: Sequence[str] = (),
     aws: Aws,
 ) -> int:
     """Run the job in `file` and show it; return the exit code."""
@@ -40,6 +41,7 @@ def run_file(
         raw, lines = inputs.read_job(file)
         secrets = {} if secrets_file is None else inputs.read_secrets(secrets_file)
         env = {} if env_file is None else inputs.read_env(env_file)
+        folders = inputs.read_buckets(buckets)
         if log_dir is not None:
             _prepare(log_dir)
         if page is not None:
@@ -53,6 +55,7 @@ def run_file(
                 env=env,
                 parallel=parallel or max(4, 2 * (os.cpu_count() or 1)),
                 aws=aws,
+                buckets=folders,
                 on_stderr=as_json,
             )
         except JobRefused as refused:
@@ -128,6 +131,7 @@ def _run(
     env: Mapping[str, str],
     parallel: int,
     aws: Aws,
+    buckets: Mapping[str, Path],
     on_stderr: bool,
 ) -> tuple[RunReport, bool]:
     """Run the job in view of the user; return the report and whether they interrupted it."""
@@ -144,6 +148,7 @@ def _run(
                 env=env,
                 parallel=parallel,
                 aws=aws,
+                buckets=buckets,
                 watcher=view,
                 cancelled=interrupts,
             )

@@ -81,6 +81,25 @@ def read_secrets(path: Path) -> dict[str, str]:
     }
 
 
+def read_buckets(options: Iterable[str]) -> dict[str, Path]:
+    """Return bucket -> folder of `NAME=DIR` options.
+
+    Raises:
+        FileRefused: one has another form, names no folder, or a bucket that another has named.
+    """
+    found: dict[str, Path] = {}
+    for option in options:
+        name, equals, folder = option.partition("=")
+        if not (name and equals and folder):
+            raise FileRefused(Path(option), [Problem("--bucket", "expected NAME=DIR")])
+        if name in found:
+            raise FileRefused(Path(folder), [Problem("--bucket", f"{name} is given twice")])
+        if not Path(folder).is_dir():
+            raise FileRefused(Path(folder), [Problem("--bucket", "is no folder")])
+        found[name] = Path(folder)
+    return found
+
+
 def _wrong(raw: object) -> Iterator[Problem]:
     if not isinstance(raw, Mapping):
         yield Problem("", "expected a map of path -> value")

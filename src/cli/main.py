@@ -101,6 +101,14 @@ def run(
             show_default=False,
         ),
     ] = None,
+    bucket: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="A folder that stands for a bucket of code (s3_location); may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     aws: Annotated[
         Aws, typer.Option(help="What stands in for AWS: in memory, or the boto3 adapters on moto.")
     ] = Aws.EMBEDDED,
@@ -120,6 +128,7 @@ def run(
             parallel=parallel,
             log_dir=log_dir,
             page=report,
+            buckets=bucket or (),
             aws=aws.value,
         )
     )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, cast
 
-from src.common.ports import Clock, RunStore
+from src.common.ports import Clock, CodeStore, RunStore
 from src.local.calls import as_handler
 from src.local.deployed import deployed_adapters
 from src.local.moto_deploy import put_secrets
@@ -55,12 +55,15 @@ class MotoBackedWorld(World):
         return None if due is None else max(0.0, (due - self.clock.now_ms()) / 1000)
 
 
-def moto_platform(moto: MotoWorld) -> Platform:
-    """Put the handlers onto the boto3 adapters of a started moto world."""
+def moto_platform(moto: MotoWorld, *, code: CodeStore | None = None) -> Platform:
+    """Put the handlers onto the boto3 adapters of a started moto world.
+
+    `code` stands for the buckets that jobs name; default: moto's.
+    """
     stack = moto.stack
     deployed = deployed_adapters(moto.clients, stack, moto.clock)
     runs = WatchedRuns(deployed.runs)
-    adapters = replace(deployed, runs=cast("RunStore", runs))
+    adapters = replace(deployed, runs=cast("RunStore", runs), code=code or deployed.code)
     world = MotoBackedWorld(moto)
     for key, handler in handlers(adapters, stack, world.has_stopped).items():
         world.functions[key] = _attributed(key, handler)
@@ -76,8 +79,10 @@ def _attributed(key: str, handler: Handler) -> Handler:
 
 
 @contextmanager
-def on_moto(stack: Stack, secrets: Mapping[str, str], clock: Clock) -> Iterator[Platform]:
+def on_moto(
+    stack: Stack, secrets: Mapping[str, str], clock: Clock, *, code: CodeStore | None = None
+) -> Iterator[Platform]:
     """Return a platform on moto, with the secrets in both SSM and Secrets Manager."""
     with MotoWorld(stack=stack, clock=clock) as moto:
         put_secrets(moto.clients, secrets, secrets)
-        yield moto_platform(moto)
+        yield moto_platform(moto, code=code)

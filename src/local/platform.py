@@ -145,9 +145,17 @@ def handlers(
 
 
 def embedded(
-    stack: Stack, secrets: Mapping[str, str], clock: Clock, world: World | None = None
+    stack: Stack,
+    secrets: Mapping[str, str],
+    clock: Clock,
+    world: World | None = None,
+    *,
+    code: CodeStore | None = None,
 ) -> Platform:
-    """Return a platform in memory: no cloud, no Docker, nothing outside this process."""
+    """Return a platform in memory: no cloud, no Docker, nothing outside this process.
+
+    `code` stands for the buckets that jobs name; default: those of this memory.
+    """
     world = world or World(stack, clock)
     buckets = MemoryBuckets(world.object_created)
     locks = MemoryLockStore()
@@ -157,7 +165,7 @@ def embedded(
         locks=locks,
         internal=buckets.bucket(stack.buckets["internal"].name, clock),
         done=buckets.bucket(stack.buckets["done"].name, clock),
-        code=MemoryCodeStore(buckets),
+        code=code or MemoryCodeStore(buckets),
         packager=MemoryPackager(world.start_packaging),
         workers=MemoryWorkers(world.start_worker),
         builds=MemoryBuilds(world.start_build),

@@ -9,13 +9,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
 from src.common import keys
 from src.common.clock import SystemClock
 from src.common.errors import IacCiError, JobRefused, Problem
+from src.common.ports import CodeStore
 from src.common.records import Change
 from src.common.status import OrderStatus
+from src.local.folder_buckets import FolderBuckets
 from src.local.platform import Platform, embedded
 from src.local.report import RunReport, report
 from src.local.stack import PROCESS_WEBHOOK, Stack
@@ -62,6 +66,7 @@ def run_job(
     aws: Aws,
     watcher: Watcher,
     cancelled: Callable[[], bool],
+    buckets: Mapping[str, Path] = MappingProxyType({}),
 ) -> RunReport:
     """Run a job and return what became of it.
 
@@ -73,12 +78,13 @@ def run_job(
         aws: `embedded` (in memory) or `moto` (the boto3 adapters on moto, in this process).
         watcher: is told what happens.
         cancelled: polled; once true the run is cancelled.
+        buckets: name -> the folder that stands for this bucket as a source of code.
 
     Raises:
         JobRefused: with every problem of the job.
     """
     raw_job = _for_this_machine(raw_job, env, parallel)
-    with _platform(aws, secrets) as platform:
+    with _platform(aws, secrets, FolderBuckets(buckets)) as platform:
         return run_on(platform, raw_job, parallel=parallel, watcher=watcher, cancelled=cancelled)
 
 
@@ -114,14 +120,14 @@ def run_on(
 
 
 @contextmanager
-def _platform(aws: Aws, secrets: Mapping[str, str]) -> Iterator[Platform]:
+def _platform(aws: Aws, secrets: Mapping[str, str], code: CodeStore) -> Iterator[Platform]:
     stack = Stack()
     if aws == "embedded":
-        yield embedded(stack, secrets, SystemClock())
+        yield embedded(stack, secrets, SystemClock(), code=code)
         return
     from src.local.moto_platform import on_moto
 
-    with on_moto(stack, secrets, SystemClock()) as platform:
+    with on_moto(stack, secrets, SystemClock(), code=code) as platform:
         yield platform
 
 

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,6 +65,78 @@ def test_failed_job_tells_programs_what_happened(job: Path, aws: str) -> None:
     }
     assert told["orders"]["apply"]["exit_code"] == 3
     assert "planned" in told["orders"]["plan"]["log"]
+
+
+CODE_JOB = """\
+username: me
+orders:
+  plan:
+    cmds: ["cat d/main.tf"]
+    timeout: 30
+    s3_location: s3://code/app/v1.zip
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A folder that stands for a bucket, with one zip in it."""
+    (tmp_path / "bucket" / "app").mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "bucket" / "app" / "v1.zip", "w") as archive:
+        archive.writestr("d/main.tf", "from the bucket")
+    (tmp_path / "code.yaml").write_text(CODE_JOB)
+    return tmp_path / "bucket"
+
+
+@pytest.mark.parametrize("aws", ["embedded", "moto"])
+def test_a_folder_stands_for_a_bucket_of_code(code: Path, aws: str) -> None:
+    job = code.parent / "code.yaml"
+
+    done = iac_ci("run", job, "--json", "--aws", aws, "--bucket", f"code={code}")
+
+    assert done.returncode == 0, done.stderr
+    assert "from the bucket" in json.loads(done.stdout)["orders"]["plan"]["log"]
+
+
+def test_code_of_a_bucket_that_cannot_be_had_is_named(code: Path) -> None:
+    job, zipped = code.parent / "code.yaml", code / "app" / "v1.zip"
+    at = f"{job}:6: orders.plan.s3_location: "
+    what = "s3://code/app/v1.zip"
+    given = ("--bucket", f"code={code}")
+
+    assert f"{at}{what} cannot be read: no folder stands for the bucket" in refused(job)
+
+    zipped.write_bytes(zipped.read_bytes()[:-30])
+    assert f"{at}reading {what}: not a sound zip" in refused(job, *given)
+
+    zipped.unlink()
+    assert f"{at}{what} cannot be read: there is no file app/v1.zip" in refused(job, *given)
+
+    (code.parent / "outside.zip").write_bytes(b"x")
+    zipped.symlink_to(code.parent / "outside.zip")
+    assert f"{at}{what} cannot be read: there is no file app/v1.zip" in refused(job, *given)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["code"], "code: --bucket: expected NAME=DIR"),
+        (["=here"], "=here: --bucket: expected NAME=DIR"),
+        (["code=gone"], "gone: --bucket: is no folder"),
+        (["code=.", "code=/"], "/: --bucket: code is given twice"),
+    ],
+)
+def test_a_bucket_option_that_means_nothing_is_refused(
+    options: list[str], message: str, job: Path
+) -> None:
+    given = [word for option in options for word in ("--bucket", option)]
+
+    assert message in refused(job, *given)
+
+
+def refused(*args: object) -> str:
+    done = iac_ci("run", *args)
+    assert done.returncode == 2
+    return done.stderr
 
 
 def test_log_dir_keeps_the_record_of_a_real_run(job: Path, tmp_path: Path) -> None:
