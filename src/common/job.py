@@ -6,7 +6,7 @@ graph without cycles and limits that hold. Knows nothing of runs, storage or AWS
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from src.common import job_fields as form
@@ -16,7 +16,17 @@ from src.common.job_model import Code, GitCode, InlineCode, Job, OrderSpec, S3Co
 from src.common.jsontext import sha256
 from src.common.validation import checked
 
-__all__ = ["Code", "GitCode", "InlineCode", "Job", "OrderSpec", "S3Code", "digest", "parse_job"]
+__all__ = [
+    "Code",
+    "GitCode",
+    "InlineCode",
+    "Job",
+    "OrderSpec",
+    "S3Code",
+    "digest",
+    "orders_of",
+    "parse_job",
+]
 
 LAMBDA_WINDOW: Final = 600  # s within which a worker must claim an order (rule 15)
 BUILD_WINDOW: Final = 3600  # s; builds queue and provision
@@ -49,6 +59,15 @@ def parse_job(
         for position, (path, spec) in enumerate(specs, 1)
     )
     return head.model_copy(update={"orders": orders})
+
+
+def orders_of(raw_job: object) -> dict[str, Mapping[str, Any]]:
+    """Return order name -> the order as an accepted job gives it."""
+    assert isinstance(raw_job, Mapping)
+    orders = raw_job["orders"]
+    if isinstance(orders, Mapping):
+        return dict(orders)
+    return {order["order_name"]: order for order in orders}
 
 
 def digest(raw_job: Any) -> str:

@@ -6,7 +6,7 @@ graph without cycles and limits that hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -122,14 +122,9 @@ class Job(_Strict):
         """Return the numbers of the orders that wait for `num`."""
         return tuple(self._dependents[num])
 
-    def open(self, num: str) -> int:
-        """Return how many orders `num` waits for."""
-        return len(self.graph[num])
-
-    @cached_property
-    def roots(self) -> tuple[str, ...]:
-        """The numbers of the orders that wait for nothing."""
-        return tuple(num for num, needs in self.graph.items() if not needs)
+    def waits_for(self, num: str, carried: Collection[str] = ()) -> int:
+        """Return how many orders `num` waits for; carried ones have succeeded before."""
+        return len(set(self.graph[num]).difference(carried))
 
     @cached_property
     def longest_path(self) -> int:

@@ -51,6 +51,9 @@ def done_summary(run: Run, names: Mapping[str, str], orders: Mapping[str, Order]
 
 
 def _ending(run: Run, num: str, order: Order | None) -> dict[str, Any]:
+    if order is None and run.carries(num):
+        why = f"was to be carried over from run {run.rerun_of}"
+        return {"num": num, "status": OrderStatus.SUCCEEDED, "reason": why}
     if order is None or order.status not in TERMINAL:  # not packaged when the run closed
         cancelled = run.closing is JobStatus.CANCELLED
         status = OrderStatus.CANCELLED if cancelled else OrderStatus.SKIPPED

@@ -40,6 +40,9 @@ class RunStore(Protocol):
     def run(self, run_id: str) -> Run | None:
         """Return the run item (strongly consistent)."""
 
+    def order(self, run_id: str, num: str) -> Order | None:
+        """Return one row (strongly consistent)."""
+
     def orders(self, run_id: str, nums: Iterable[str]) -> dict[str, Order]:
         """Return the rows that exist, by order number (strongly consistent, any number of them)."""
 

@@ -52,6 +52,8 @@ class Run(Record):
     ready: str = "0"  # hex bitmap: bit n is set when order n may start and nobody claimed it
     dispatching: tuple[str, ...] = ()  # claimed, hand-over not confirmed: every round repeats these
     untold: tuple[tuple[str, int], ...] = ()  # ended; dependents from that offset on not yet told
+    rerun_of: str | None = None  # the earlier run that orders are carried over from
+    carried: str = "0"  # hex bitmap, as `ready`: succeeded there, so they do not run here
     closing: JobStatus | None = None  # why nothing may start any more
     reason: str | None = None  # why the run did not succeed, where no order says it
     seen_at: int | None = None  # the orchestrator came and started the run's watchdog
@@ -75,6 +77,10 @@ class Run(Record):
     def count(self, *statuses: OrderStatus) -> int:
         """Return how many orders stand in one of `statuses`."""
         return sum(self.counts.get(status, 0) for status in statuses)
+
+    def carries(self, num: str) -> bool:
+        """Return whether an order is carried over from the earlier run."""
+        return bool(int(self.carried, 16) >> int(num) & 1)
 
     @property
     def active(self) -> int:

@@ -44,6 +44,10 @@ class MemoryRunStore:
         """Return the run item."""
         return self._runs.get(run_id)
 
+    def order(self, run_id: str, num: str) -> Order | None:
+        """Return one row."""
+        return self._rows.get((run_id, num))
+
     def orders(self, run_id: str, nums: Iterable[str]) -> dict[str, Order]:
         """Return the rows that exist, by order number."""
         with self._atomic:

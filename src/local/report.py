@@ -9,6 +9,7 @@ from typing import Any
 from src.common import keys
 from src.common.codec import decode
 from src.common.errors import Problem
+from src.common.job import orders_of
 from src.common.messages import Result
 from src.common.records import Event
 from src.common.status import JobStatus, OrderStatus
@@ -116,12 +117,3 @@ def report(
 def _result(adapters: Adapters, run_id: str, num: str) -> Result | None:
     body = adapters.internal.get(keys.result_key(run_id, num))
     return None if body is None else Result.from_item(decode(body))
-
-
-def orders_of(raw_job: object) -> dict[str, Mapping[str, Any]]:
-    """Return order name -> the order as an accepted job gives it."""
-    assert isinstance(raw_job, Mapping)
-    orders = raw_job["orders"]
-    if isinstance(orders, Mapping):
-        return dict(orders)
-    return {order["order_name"]: order for order in orders}

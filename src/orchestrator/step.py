@@ -46,6 +46,10 @@ def step(view: View) -> Draft:
     if view.run.seen_at is None:
         draft.set_run(seen_at=view.now)
         message = f"{view.run.total} orders for {view.run.username}"
+        if view.run.rerun_of is not None:
+            over = draft.counts[OrderStatus.SUCCEEDED]
+            message += f", {over} carried over" if over else ""
+            message += f", rerun of {view.run.rerun_of}"
         draft.tell(keys.JOB, "accepted", JobStatus.RUNNING, message, epoch=view.run.created_at)
     if why := closing(view):
         draft.set_run(closing=why[0], reason=why[1])

@@ -6,6 +6,7 @@ finds the first one's record, and the wake-up and invocation are repeated until 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -154,10 +155,16 @@ def comment_place(job: Job) -> Place | None:
 
 
 def new_run(request: Request, job: Job, now: int, done_bucket: str) -> Run:
-    """Return the run item of a new run: counters at their start, roots ready."""
+    """Return the run item of a new run: counters at their start, and who may start."""
     run_id = request.run_id or keys.new_run_id()
     trace_id = request.trace_id or keys.new_trace_id()
     end_by = now + job.effective_job_timeout * 1000
+    carried = request.carried
+    counts = {
+        OrderStatus.QUEUED: len(job.orders) - len(carried),
+        OrderStatus.SUCCEEDED: len(carried),
+    }
+    ready = (num for num in job.graph.keys() - carried if not job.waits_for(num, carried))
     return Run(
         run_id=run_id,
         trace_id=trace_id,
@@ -172,9 +179,16 @@ def new_run(request: Request, job: Job, now: int, done_bucket: str) -> Run:
         done_endpt=request.done_endpt or done_endpt(done_bucket, run_id),
         pr_search_tag=pr_search_tag(job, run_id),
         max_parallel=job.max_parallel,
-        counts={str(OrderStatus.QUEUED): len(job.orders)},
-        ready=f"{sum(1 << int(num) for num in job.roots):x}",
+        counts={str(status): count for status, count in counts.items() if count},
+        ready=bitmap(ready),
+        rerun_of=request.rerun_of,
+        carried=bitmap(carried),
     )
+
+
+def bitmap(nums: Iterable[str]) -> str:
+    """Return order numbers as the run item has them: in hex, bit n for order n."""
+    return f"{sum(1 << int(num) for num in nums):x}"
 
 
 def answer(

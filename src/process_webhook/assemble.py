@@ -17,7 +17,8 @@ from src.common.ports import (
 )
 from src.process_webhook.accept import Accept
 from src.process_webhook.app import ProcessWebhook, WebhookSecret
-from src.process_webhook.package import Each, Package
+from src.process_webhook.carried import Each
+from src.process_webhook.package import Package
 from src.process_webhook.reserved import JobCode, JobSecrets
 from src.process_webhook.sources import CodeSources
 

@@ -8,7 +8,7 @@ hand.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,8 @@ from src.common.messages import Result
 from src.common.ports import Clock, ObjectStore, RunStore, SecretSource
 from src.common.records import Order, Packaging, Run
 from src.common.status import OrderStatus
+from src.process_webhook import carried
+from src.process_webhook.carried import Each
 from src.process_webhook.secrets import credential, resolve
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,6 @@ _WAKE: Final = b"{}"
 
 _T = TypeVar("_T")
 Pair = tuple[OrderSpec, Order]
-Each = Callable[[Callable[[Pair], None], Iterable[Pair]], None]  # does the work on every pair
 
 
 class Code(Protocol):
@@ -103,16 +104,20 @@ class Package:
 
     def _package(self, run: Run) -> str | None:
         job = self._job(run)
+        over = frozenset(num for num in job.graph if run.carries(num))
+        left = tuple(order for order in job.orders if order.num not in over)
+        todo = job.model_copy(update={"orders": left})
         with self.sources(job) as sources:
             problems: dict[Problem, None] = {}  # of every kind, each once, in order of appearance
-            packaging = _noted(problems, lambda: self._pinned(run, job, sources))
-            secrets = _noted(problems, lambda: resolve(job, self.secrets))
+            reasons = _noted(problems, lambda: carried.take_over(self.runs, self.each, run, job))
+            packaging = _noted(problems, lambda: self._pinned(run, todo, sources))
+            secrets = _noted(problems, lambda: resolve(todo, self.secrets))
             token = _noted(problems, lambda: self._token(run, job))
             commits = packaging.commits if packaging is not None else {}
-            for order in job.orders:
+            for order in todo.orders:
                 if packaging is not None or not isinstance(order.code, GitCode):
                     _noted(problems, partial(sources.code, order, commits))
-            if problems or packaging is None or secrets is None:
+            if problems or packaging is None or secrets is None or reasons is None:
                 told = [(problem.path, problem.message) for problem in problems]
                 self.reporter.refused(run, told, token)
                 raise PackagingError(problems)
@@ -120,7 +125,10 @@ class Package:
                 self.reporter.nowhere(run, job.git_repo)
             names = {order.num: order.order_name for order in job.orders}
             comment = self.reporter.opened(run, names, token, packaging.identity)
-            rows = self.runs.add_orders([_row(run, job, order) for order in job.orders])
+            rows = self.runs.add_orders(
+                [_row(run, job, order, over, reasons.get(order.num)) for order in job.orders]
+            )
+            by_num = {row.num: row for row in rows}
 
             def upload(pair: Pair) -> None:
                 order, row = pair
@@ -137,17 +145,27 @@ class Package:
                 body = bundle.build(code, contents, row.identity)
                 self.internal.put_new(keys.bundle_key(run.run_id, order.num), body)
 
-            self.each(upload, zip(job.orders, rows, strict=True))
+            self.each(upload, [(order, by_num[order.num]) for order in todo.orders])
         return comment
 
     def _pinned(self, run: Run, job: Job, sources: Code) -> Packaging:
-        """Return the packaging row with the commit of each ref: the first packager's."""
-        return self.runs.packaging(run.run_id) or self.runs.add_packaging(
+        """Return the packaging row with the commit of each ref: the first packager's.
+
+        A run that repeats an earlier one runs on the same commits, as long as that one's row is
+        there: what is carried over was made from them.
+        """
+        stored = self.runs.packaging(run.run_id)
+        if stored is not None:
+            return stored
+        earlier = self.runs.packaging(run.rerun_of) if run.rerun_of is not None else None
+        known = earlier.commits if earlier is not None else {}
+        wanted = {order.code.pin_key for order in job.orders if isinstance(order.code, GitCode)}
+        commits = {key: known[key] for key in wanted & known.keys()}
+        if wanted - commits.keys():
+            commits = {**sources.pin(job), **commits}
+        return self.runs.add_packaging(
             Packaging(
-                run_id=run.run_id,
-                identity=bundle.new_identity(),
-                commits=sources.pin(job),
-                ttl=run.ttl,
+                run_id=run.run_id, identity=bundle.new_identity(), commits=commits, ttl=run.ttl
             )
         )
 
@@ -191,7 +209,10 @@ def _noted(problems: dict[Problem, None], work: Callable[[], _T]) -> _T | None:
         return None
 
 
-def _row(run: Run, job: Job, order: OrderSpec) -> Order:
+def _row(
+    run: Run, job: Job, order: OrderSpec, over: Collection[str], carried_because: str | None
+) -> Order:
+    """Return an order's first row; one that is carried `over` has succeeded from the start."""
     return Order(
         run_id=run.run_id,
         num=order.num,
@@ -204,8 +225,10 @@ def _row(run: Run, job: Job, order: OrderSpec) -> Order:
         use_lambda=order.use_lambda,
         identity=bundle.new_identity(),
         dependents=job.dependents(order.num),
-        open=job.open(order.num),
+        open=job.waits_for(order.num, over),
         queue_id=order.queue_id,
+        status=OrderStatus.QUEUED if carried_because is None else OrderStatus.SUCCEEDED,
+        reason=carried_because,
     )
 
 

@@ -17,6 +17,7 @@ from src.common.errors import JobRefused, Problem
 from src.common.fieldpath import key, shown
 from src.common.job import Job, digest, parse_job
 from src.common.validation_rules import Nearest
+from src.process_webhook import carried
 
 FIELDS: Final = (
     "job",
@@ -26,6 +27,8 @@ FIELDS: Final = (
     "done_endpt",
     "issued_at",
     "wait",
+    "rerun_of",
+    "carried",
 )
 _LATEST: Final = 2**40  # seconds; more is milliseconds by mistake
 
@@ -35,8 +38,9 @@ class Request:
     """A request that can run.
 
     `job_digest` tells jobs apart: the same run_id with another digest is a conflict. It covers what
-    runs and where its end is told, not ids and times. `idempotency_digest` recognises the same
-    request sent again: by its run_id, or by the whole body where it names none.
+    runs, what is carried over instead, and where the end is told, not ids and times.
+    `idempotency_digest` recognises the same request sent again: by its run_id, or by the whole body
+    where it names none.
     """
 
     job: Job
@@ -47,6 +51,8 @@ class Request:
     trace_id: str | None = None
     done_endpt: str | None = None
     issued_at: int | None = None  # epoch seconds
+    rerun_of: str | None = None  # an earlier run of the same job
+    carried: frozenset[str] = frozenset()  # numbers of orders that succeeded there
     wait: bool = False  # a direct invocation that wants packaging done before the answer
 
 
@@ -76,15 +82,18 @@ def parse_request(
     Raises:
         JobRefused: with every problem of envelope and job; a job's paths are relative to the job.
     """
-    problems = list(_envelope_problems(body, direct=direct))
+    problems = [*_envelope_problems(body, direct=direct), *carried.problems(body)]
     try:
         raw_job = _raw_job(body)
         job = parse_job(raw_job, file_urls=file_urls, code_buckets=code_buckets)
     except JobRefused as refused:
         raise JobRefused([*problems, *refused.problems]) from None
-    if problems:
+    names = body.get("carried") or ()
+    if problems or (problems := list(carried.problems_in(job, names))):
         raise JobRefused(problems)
     what = {"job": digest(raw_job), "done_endpt": body.get("done_endpt")}
+    if body.get("rerun_of") is not None:
+        what |= {"rerun_of": body["rerun_of"], "carried": sorted(set(names))}
     run_id = body.get("run_id")
     whole = {**what, "trace_id": body.get("trace_id"), "issued_at": body.get("issued_at")}
     return Request(
@@ -96,6 +105,8 @@ def parse_request(
         trace_id=body.get("trace_id"),
         done_endpt=body.get("done_endpt"),
         issued_at=body.get("issued_at"),
+        rerun_of=body.get("rerun_of"),
+        carried=frozenset(job.numbers[name] for name in names),
         wait=bool(body.get("wait", False)),
     )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Final
 
 from src.common import jsontext, keys, live
@@ -20,24 +19,18 @@ from src.common.errors import Permanent, Transient
 from src.common.messages import Result
 from src.common.records import Event
 from src.common.retry import attempts
-from src.remote.errors import Denied
+from src.remote.calls import Calls
 from src.remote.logs import LiveLine
 from src.remote.state import ORDER_FIELDS, RUN_FIELDS
 from src.remote.target import Target
 
-_DENIED: Final = ("AccessDeniedException", "AccessDenied", "403", "Forbidden")
-_MISSING: Final = ("NoSuchKey", "404", "NotFound")
 _NO_GROUP: Final = "ResourceNotFoundException"
-_LIST: Final = "s3:ListBucket"  # who lacks it is told 403 of a missing key
 _BATCH: Final = 100  # keys of one BatchGetItem
 _INDEX: Final = "order_name_index"
 
 
-class AwsStack:
+class AwsStack(Calls):
     """A deployed stack; see `src.remote.look.Records` for what is read."""
-
-    def __init__(self, target: Target, clients: Clients) -> None:
-        self._target, self._clients = target, clients
 
     def run(self, run_id: str) -> Mapping[str, Any] | None:
         """Return `RUN_FIELDS` of the run's item (strongly consistent)."""
@@ -162,6 +155,12 @@ class AwsStack:
                 return
             more = {"nextToken": reply["nextToken"]}
 
+    def request(self, digest: str) -> Mapping[str, Any] | None:
+        """Return the job of an accepted request."""
+        bucket, key = self._target.need("internal_bucket"), keys.request_key(digest)
+        body = self._get(bucket, key, f"reading the request {digest[:12]}")
+        return None if body is None else decode_json(body)
+
     def cancel(self, run_id: str) -> None:
         """Write the object that cancels a run; writing it again changes nothing."""
         bucket, key = self._target.need("internal_bucket"), keys.cancel_key(run_id)
@@ -205,41 +204,6 @@ class AwsStack:
             request = AWSRequest(method="POST", url=url, data=body, headers=dict(headers))
             SigV4Auth(credentials, "lambda", self._region).add_auth(request)
         return dict(request.headers.items())
-
-    def _get(self, bucket: str, key: str, doing: str) -> bytes | None:
-        """Return an object, None when it is missing.
-
-        Without s3:ListBucket a missing key is denied, too: S3 then says that this is what it lacks.
-        """
-        try:
-            with calling(doing, *_DENIED, *_MISSING):
-                return self._clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except Refusal as refusal:
-            if refusal.code in _MISSING or _LIST in refusal.message:
-                return None
-            resource = self._target.bucket_arn(bucket, key)
-            more = f" (or {_LIST} on {self._target.bucket_arn(bucket)}, if there is no such object)"
-            raise Denied(doing, "s3:GetObject", resource + more) from refusal
-
-    @contextmanager
-    def _asking(self, doing: str, action: str, resource: str, *expected: str) -> Iterator[None]:
-        try:
-            with calling(doing, *_DENIED, *expected):
-                yield
-        except Refusal as refusal:
-            if refusal.code in expected:
-                raise
-            raise Denied(doing, action, resource) from refusal
-
-    @property
-    def _region(self) -> str:
-        return str(self._target.region or self._clients.session.region_name or "*")
-
-    def _table(self, name: str) -> str:
-        return self._target.arn("dynamodb", f"table/{name}", region=self._region)
-
-    def _function(self, name: str) -> str:
-        return self._target.arn("lambda", f"function:{name}", region=self._region)
 
 
 def _only(fields: Collection[str]) -> dict[str, Any]:

@@ -127,7 +127,7 @@ class Follower:
             if (at := order.started_at or order.dispatched_at) is not None
         ]
         ended = [
-            (order.finished_at or now, order.num, order.status)
+            (_ended_at(order, state.created_at, now), order.num, order.status)
             for order in state.orders
             if order.ended
         ]
@@ -141,3 +141,10 @@ class Follower:
     def _change(self, changes: Iterable[tuple[int, str, OrderStatus]]) -> None:
         for at, num, status in sorted(changes, key=lambda change: change[0]):
             self._watcher.order_changed(num, status, at)
+
+
+def _ended_at(order: OrderState, created_at: int, now: int) -> int:
+    """Return when an order ended, as far as it is known: what is carried over began so."""
+    if order.finished_at is None and order.status is OrderStatus.SUCCEEDED:
+        return created_at
+    return order.finished_at or now

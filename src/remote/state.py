@@ -27,6 +27,7 @@ RUN_FIELDS: Final = (
     "end_by",
     "total",
     "done_endpt",
+    "rerun_of",
     "status",
     "counts",
     "closing",
@@ -97,6 +98,7 @@ class RunState:
     rev: int = 0
     digest: str | None = None  # of the request
     done_endpt: str | None = None
+    rerun_of: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -143,6 +145,7 @@ def from_rows(run: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> 
         rev=run.get("rev", 0),
         digest=run.get("digest"),
         done_endpt=run.get("done_endpt"),
+        rerun_of=run.get("rerun_of"),
     )
 
 

@@ -57,6 +57,4 @@ def latest(events: Iterable[Event], limit: int) -> list[RunLine]:
         line.take(event)
         if event.event == FIRST:
             waiting.discard(event.run_id)
-            if len(found) == limit and not waiting:
-                break
     return sorted(found.values(), key=lambda line: line.started_at or line.seen_at, reverse=True)

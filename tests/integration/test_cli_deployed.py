@@ -247,7 +247,7 @@ def test_no_secret_at_all_names_the_ways_to_give_one(deployed: Deployed) -> None
     assert "--secret-file" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["status", "wait", "logs", "events", "cancel"])
+@pytest.mark.parametrize("command", ["status", "wait", "logs", "events", "cancel", "rerun"])
 def test_an_unknown_run_is_2(deployed: Deployed, command: str) -> None:
     done = deployed(command, "nobody-knows", "--json")
 
@@ -461,3 +461,67 @@ def test_cancel_again_and_of_what_has_ended(deployed: Deployed, tmp_path: Path) 
     late = deployed("cancel", succeeded)
     assert (late.returncode, late.stdout) == (1, "")
     assert f"run {succeeded} had ended before: succeeded" in late.stderr
+
+
+# -- rerun ----------------------------------------------------------------------------------------
+
+FLAKY = """\
+username: me
+env: {PLACE: DIR}
+orders:
+  plan: {cmds: ["echo planned >>$PLACE/plans"], timeout: 30}
+  apply: {cmds: ["test -e $PLACE/ok"], timeout: 30, dependencies: [plan]}
+  check: {cmds: ["true"], timeout: 30, dependencies: [apply]}
+"""
+
+
+def test_rerun_of_what_failed_carries_over_the_rest_and_says_so(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    first = deployed.submitted(FLAKY.replace("DIR", str(tmp_path)))
+    assert deployed("wait", first).returncode == 1
+    (tmp_path / "ok").touch()
+
+    done = deployed("rerun", first, "--failed", "--wait", "--json")
+
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["status"], told["rerun_of"]) == (0, "succeeded", first)
+    assert told["run_id"] != first
+    assert told["orders"]["plan"]["reason"] == f"carried over from run {first}"
+    assert f"1 order carried over from run {first}" in done.stderr
+    assert (tmp_path / "plans").read_text() == "planned\n"
+    assert (
+        f"== plan: succeeded (carried over from run {first})"
+        in deployed("logs", told["run_id"]).stdout
+    )
+    nothing = deployed("rerun", told["run_id"], "--failed")
+    assert (nothing.returncode, "nothing is to be run again" in nothing.stderr) == (2, True)
+
+
+def test_rerun_of_all_runs_all_again_by_the_function_too(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    first = deployed.submitted(FLAKY.replace("DIR", str(tmp_path)))
+    deployed("wait", first)
+    function = Stack().functions["process_webhook"].name
+
+    done = deployed("rerun", first, "--function", function, "--run-id", f"{first[:30]}-again")
+
+    assert done.stdout == f"{first[:30]}-again\n"
+    assert deployed("wait", done.stdout.strip()).returncode == 1
+    assert (tmp_path / "plans").read_text() == "planned\n" * 2
+
+
+def test_what_cannot_be_run_again_says_why(deployed: Deployed, tmp_path: Path) -> None:
+    running = deployed.submitted(STUBBORN.replace("DIR", str(tmp_path)))
+    early = deployed("rerun", running)
+    deployed("cancel", running, "--wait")
+    failed = deployed.submitted(FLAKY.replace("DIR", str(tmp_path)))
+    deployed("wait", failed)
+    expire(deployed, failed)
+
+    late = deployed("rerun", failed, "--failed")
+
+    assert (early.returncode, late.returncode) == (2, 2)
+    assert "has not ended; wait for it, or cancel it first" in early.stderr
+    assert "have expired; submit its job again" in late.stderr

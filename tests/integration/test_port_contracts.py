@@ -208,6 +208,7 @@ def test_what_is_missing_reads_as_none(world: PortWorld, run: Run) -> None:
     assert world.runs.run(run.run_id) is None
     assert world.runs.packaging(run.run_id) is None
     assert world.runs.orders(run.run_id, ["0001"]) == {}
+    assert world.runs.order(run.run_id, "0001") is None
     assert world.runs.orders(run.run_id, []) == {}
     assert world.runs.run_and_orders(run.run_id, ["0001"]) == (None, {})
     assert world.runs.events(run.trace_id) == []
@@ -245,6 +246,7 @@ def test_250_rows_are_written_and_read_whatever_the_batch_size(world: PortWorld,
     nums = [row.num for row in rows]
     accepted(world, run)
     assert world.runs.orders(run.run_id, [*nums, "0999", "0001"]) == {r.num: r for r in rows}
+    assert world.runs.order(run.run_id, nums[0]) == rows[0]
     assert world.runs.run_and_orders(run.run_id, nums) == (run, {r.num: r for r in rows})
 
 

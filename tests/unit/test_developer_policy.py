@@ -46,6 +46,7 @@ CALLS = {
     "job_events": ("dynamodb", "query", lambda s: next(s.job_events())),
     "done": ("s3", "get_object", lambda s: s.done("run-1")),
     "result": ("s3", "get_object", lambda s: s.result("run-1", "0001")),
+    "request": ("s3", "get_object", lambda s: s.request("d" * 64)),
     "cancel": ("s3", "put_object", lambda s: s.cancel("run-1")),
     "lines": ("logs", "filter_log_events", lambda s: next(s.lines("run-1", "", 0, builds=False))),
     "builds": ("logs", "filter_log_events", lambda s: next(s.lines("run-1", "", 0, builds=True))),

@@ -45,7 +45,7 @@ def importers(wanted: Callable[[str], bool]) -> set[str]:
 def may_know_aws(file: str) -> bool:
     """Adapters, composition roots, and what counts the calls of a boto3 session."""
     adapters = ("common/aws/", "local/moto", "local/deployed.py", "local/calls.py")
-    remote = ("remote/aws.py", "remote/http.py")
+    remote = ("remote/aws.py", "remote/calls.py")
     return file.startswith(adapters + remote) or file.endswith(("/handler.py", "/__main__.py"))
 
 

@@ -36,9 +36,8 @@ def test_orders_are_numbered_by_appearance_in_both_forms() -> None:
 def test_graph_answers_in_numbers() -> None:
     parsed = job(order("c", "a", "b", "a"), order("a"), order("b", "a"))
 
-    assert parsed.roots == ("0002",)
     assert parsed.dependents("0002") == ("0001", "0003")
-    assert [parsed.open(num) for num in ("0001", "0002", "0003")] == [2, 0, 1]
+    assert [parsed.waits_for(num) for num in ("0001", "0002", "0003")] == [2, 0, 1]
 
 
 def test_job_timeout_leaves_every_order_its_time_between_an_hour_and_22_hours() -> None:

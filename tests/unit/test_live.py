@@ -26,6 +26,7 @@ def test_a_line_comes_back_as_it_was(line: str) -> None:
         "run-1:0001 no bar",
         "run-1:x| no number",
         "run-12:0001| another run",
+        "abcdef0001| run-1:",
         "",
     ],
 )

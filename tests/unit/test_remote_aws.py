@@ -108,6 +108,10 @@ CALLS: dict[str, Call] = {
         "logs:FilterLogEvents",
         f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/codebuild/build-project",
     ),
+    "request": Call(
+        *("s3", "get_object", lambda stack: stack.request("abc")),
+        *("s3:GetObject", "arn:aws:s3:::internal-bucket/tmp/requests/abc.json"),
+    ),
     "cancel": Call(
         *("s3", "put_object", lambda stack: stack.cancel("run-1")),
         "s3:PutObject",

@@ -7,49 +7,23 @@ from typing import Annotated
 
 import typer
 
-from src.cli.remote.options import PANEL, AsJson, EndpointUrl, Run, Stack, StackOutputs
+from src.cli.remote.options import (
+    PANEL,
+    AsJson,
+    EndpointUrl,
+    FunctionName,
+    Run,
+    RunId,
+    SecretEnv,
+    SecretFile,
+    SecretParameter,
+    Stack,
+    StackOutputs,
+    Url,
+    Wait,
+)
 
 app = typer.Typer()
-
-Url = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL",
-        help="Post there: the API (signed with the webhook secret) or the function URL (SigV4).",
-        show_default=False,
-    ),
-]
-FunctionName = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME", help="Invoke this function instead, with IAM alone.", show_default=False
-    ),
-]
-SecretFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The webhook secret lies there.", show_default=False),
-]
-SecretParameter = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Or in this SSM parameter.", show_default=False),
-]
-SecretEnv = Annotated[
-    str | None,
-    typer.Option(
-        metavar="VARIABLE",
-        help="Or in this variable (default: IAC_CI_WEBHOOK_SECRET).",
-        show_default=False,
-    ),
-]
-RunId = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ID",
-        help="The run's id (default: a fresh one). The same id again starts nothing twice.",
-        show_default=False,
-    ),
-]
-Wait = Annotated[bool, typer.Option("--wait", help="Show the run until it ends, as `wait` does.")]
 
 
 @app.command(rich_help_panel=PANEL)
@@ -207,4 +181,49 @@ def cancel(
     stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
     raise typer.Exit(
         answered(lambda: cancel_run(run, stack, wait=wait, as_json=as_json), as_json=as_json)
+    )
+
+
+@app.command(rich_help_panel=PANEL)
+def rerun(
+    run: Run,
+    *,
+    failed: Annotated[
+        bool,
+        typer.Option("--failed", help="Carry over what succeeded; run only what did not."),
+    ] = False,
+    url: Url = None,
+    function: FunctionName = None,
+    secret_file: SecretFile = None,
+    secret_parameter: SecretParameter = None,
+    secret_env: SecretEnv = None,
+    run_id: RunId = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+    stack_outputs: StackOutputs = None,
+    endpoint_url: EndpointUrl = None,
+) -> None:
+    """Start a run's job again, on the same commits, and print the new run's id.
+
+    Exit code: 0 accepted (with --wait: as `wait`), 1 no answer, 2 refused.
+    """
+    from src.cli.remote.answer import answered
+    from src.cli.remote.change import rerun as again
+    from src.cli.remote.submit import Way
+
+    stack = Stack(outputs=stack_outputs, endpoint=endpoint_url)
+    way = Way(
+        url=url,
+        function=function,
+        secret_file=secret_file,
+        secret_parameter=secret_parameter,
+        secret_env=secret_env,
+    )
+    raise typer.Exit(
+        answered(
+            lambda: again(
+                run, stack, way, failed=failed, new_id=run_id, wait=wait, as_json=as_json
+            ),
+            as_json=as_json,
+        )
     )

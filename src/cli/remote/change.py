@@ -1,4 +1,4 @@
-"""`iac-ci cancel`: ending a run before its time."""
+"""`iac-ci cancel` and `rerun`: ending a run before its time, and starting it again."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from src.cli import record, style
 from src.cli.exit_codes import NOT_SUCCEEDED, OK
 from src.cli.remote import show
 from src.cli.remote.options import Stack
+from src.cli.remote.submit import Way, sent, told
 from src.cli.remote.watch import watched
 from src.cli.say import complain, say
 from src.cli.text import count
+from src.common import keys
+from src.common.clock import SystemClock
 from src.common.status import ACTIVE, JobStatus, OrderStatus
 from src.remote import look
+from src.remote import rerun as client
+from src.remote import submit as submitting
 from src.remote.state import RunState
 
 
@@ -35,6 +40,38 @@ def cancel_run(run_id: str, stack: Stack, *, wait: bool, as_json: bool) -> int:
         return OK
     complain(f"run {run_id} had ended before: {style.word(state.status)}")
     return NOT_SUCCEEDED
+
+
+def rerun(
+    run_id: str,
+    stack: Stack,
+    way: Way,
+    *,
+    failed: bool,
+    new_id: str | None,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Start a run's job again, with `failed` only what did not succeed; return the exit code."""
+    aws = stack.connect()
+    state = look.state(aws, run_id)
+    client.check(state)
+    job = aws.request(state.digest or "")
+    if job is None:
+        raise client.expired(state)
+    over = client.carried(job, state) if failed else []
+    request = submitting.request(
+        job,
+        new_id or keys.new_run_id(),
+        SystemClock().now_ms(),
+        rerun_of=run_id,
+        carried=over or None,
+        done_endpt=client.done_endpt(state),
+    )
+    accepted = sent(stack, way, request)
+    if over:
+        complain(f"{count(len(over), 'order')} carried over from run {run_id}")
+    return told(accepted, stack, wait=wait, as_json=as_json)
 
 
 def _asked(state: RunState) -> str:

@@ -38,6 +38,47 @@ EndpointUrl = Annotated[
 ]
 
 
+Url = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Post there: the API (signed with the webhook secret) or the function URL (SigV4).",
+        show_default=False,
+    ),
+]
+FunctionName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Invoke this function instead, with IAM alone.", show_default=False
+    ),
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The webhook secret lies there.", show_default=False),
+]
+SecretParameter = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Or in this SSM parameter.", show_default=False),
+]
+SecretEnv = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VARIABLE",
+        help="Or in this variable (default: IAC_CI_WEBHOOK_SECRET).",
+        show_default=False,
+    ),
+]
+RunId = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID",
+        help="The run's id (default: a fresh one). The same id again starts nothing twice.",
+        show_default=False,
+    ),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Show the run until it ends, as `wait` does.")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
     """Which stack was asked for."""

@@ -24,6 +24,8 @@ def run(state: RunState) -> dict[str, Any]:
         told["closing"] = str(state.closing)
     if state.reason:
         told["reason"] = state.reason
+    if state.rerun_of:
+        told["rerun_of"] = state.rerun_of
     return told
 
 

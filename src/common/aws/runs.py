@@ -81,6 +81,12 @@ class DynamoRunStore:
         item = self._orders.get({"pk": run_id}, f"reading {run_id}")
         return Run.from_item(item) if item else None
 
+    def order(self, run_id: str, num: str) -> Order | None:
+        """Return one row; takes no more than dynamodb:GetItem."""
+        key = {"pk": row_key(run_id, num)}
+        item = self._orders.get(key, f"reading order {run_id}:{num}")
+        return Order.from_item(item) if item else None
+
     def orders(self, run_id: str, nums: Iterable[str]) -> dict[str, Order]:
         """Return the rows that exist, by order number."""
         keys = {row_key(run_id, num): num for num in nums}
