@@ -38,7 +38,7 @@ class Rendered(HTMLParser):
         if "code" in self.unclosed:
             self.codes[-1] += data
         else:
-            self.words.append(data)
+            self.words.append(data.replace("\xa0", " "))
 
 
 def to_html(markdown: str) -> str:

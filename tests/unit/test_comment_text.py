@@ -87,7 +87,7 @@ def test_a_run_that_goes_on_shows_how_far_it_is() -> None:
     text = " ".join(rendered(render.progress(a_run(), lines)).words)
 
     assert "🟡 running: 1 of 3 orders ended" in text
-    assert "⚪ queued" in text
+    assert "⏳ queued" in text
 
 
 def test_a_refused_run_tells_every_problem() -> None:

@@ -24,7 +24,7 @@ _REASON: Final = 240  # characters of one reason
 _FENCES: Final = 2 * (LONGEST_TICKS + 1) + 8  # what the frame of a log may grow by
 
 _LOOKS: Final[Mapping[str, tuple[str, str]]] = {
-    "queued": ("⚪", "queued"),
+    "queued": ("⏳", "queued"),
     "dispatching": ("🟡", "starting"),
     "running": ("🟡", "running"),
     "succeeded": ("✅", "succeeded"),
@@ -93,7 +93,11 @@ def refused(run: Run, problems: Iterable[tuple[str, str]]) -> str:
     rows: list[str] = []
     given = list(problems)
     for path, message in given:
-        row = f"- {code(path)} {code(message[: 2 * _REASON])}"
+        row = (
+            f"- {code(path)}: {code(message[: 2 * _REASON])}"
+            if path
+            else f"- {code(message[: 2 * _REASON])}"
+        )
         if size(row) + 1 > room:
             rows.append(f"- and {len(given) - len(rows):,} more")
             break
@@ -118,11 +122,14 @@ def _fit(head: list[str], lines: Sequence[Line], foot: list[str]) -> str:
 
 def _table(lines: Sequence[Line], room: int) -> str:
     """Return as many orders as fit, in their own order, and how many others there are."""
-    top = ["| order | status | time | |", "|:--|:--|--:|:--|"]
+    noted = any(map(_notes, lines))
+    top = ["| order | status | time |", "|:--|:--|--:|"]
+    if noted:
+        top = ["| order | status | time | note |", "|:--|:--|--:|:--|"]
     room -= sum(size(row) + 1 for row in top) + _TOO_SMALL
     chosen: dict[str, str] = {}
     for line in sorted(lines, key=lambda line: (_rank(line), line.num)):
-        row = _row(line)
+        row = _row(line) + (f" {_notes(line)} |" if noted else "")
         if size(row) + 1 > room:
             break
         room -= size(row) + 1
@@ -133,17 +140,22 @@ def _table(lines: Sequence[Line], room: int) -> str:
         told = ", ".join(
             f"{number:,} {_LOOKS[status][1]}" for status, number in sorted(left.items())
         )
-        rows.append(f"| and {left.total():,} more | {told} | | |")
+        rows.append(f"| and {left.total():,} more | {told} | |" + " |" * noted)
     return "\n".join(top + rows)
 
 
 def _row(line: Line) -> str:
-    told = [f"exit code {line.exit_code}"] if line.exit_code else []
-    told += [code(line.reason[:_REASON])] if line.reason else []
     took = ""
     if line.started_at is not None and line.finished_at is not None:
         took = duration(line.finished_at - line.started_at)
-    return f"| {code(line.name)} | {_look(line.status)} | {took} | {', '.join(told)} |"
+    cells = [_look(line.status), took]
+    return f"| {code(line.name)} | {' | '.join(cell.replace(' ', '&nbsp;') for cell in cells)} |"
+
+
+def _notes(line: Line) -> str:
+    told = [f"exit code {line.exit_code}"] if line.exit_code else []
+    told += [code(line.reason[:_REASON])] if line.reason else []
+    return ", ".join(told)
 
 
 def _logs(lines: Sequence[Line], room: int) -> list[str]:
