@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boto3.session import Session
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.support.embedded_aws import contract
@@ -69,23 +67,10 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
 Client = Callable[..., Any]
 
 
-def client_of(running: Running, service: str, **credentials: str) -> Any:
-    session = Session(
-        **{"aws_access_key_id": "test", "aws_secret_access_key": "test", **credentials},
-        region_name=running.region,
-    )
-    return session.client(  # type: ignore[call-overload]
-        service,
-        endpoint_url=running.endpoint,
-        verify=str(running.ca),
-        config=Config(retries={"total_max_attempts": 2}),
-    )
-
-
 @pytest.fixture
 def client(embedded: EmbeddedAws) -> Client:
     def make(service: str, **credentials: str) -> Any:
-        return client_of(embedded.running, service, **credentials)
+        return embedded.running.client(service, **credentials)
 
     return make
 
@@ -402,7 +387,7 @@ def options(tmp_path: Path, **more: Any) -> Options:
 
 def busy(running: Running, tmp_path: Path) -> list[int]:
     """Have it run a build that sleeps; return the processes: its own, and the command's."""
-    client = lambda service: client_of(running, service)  # noqa: E731
+    client = running.client
     note = tmp_path / "pid"
     client("codebuild").create_project(
         name="busy",
@@ -457,16 +442,16 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 def test_state_is_thrown_away_or_kept(tmp_path: Path) -> None:
     def tables(running: Running) -> list[str]:
-        return list(client_of(running, "dynamodb").list_tables()["TableNames"])
+        return list(running.client("dynamodb").list_tables()["TableNames"])
 
     def fill(running: Running) -> None:
-        client_of(running, "dynamodb").create_table(
+        running.client("dynamodb").create_table(
             TableName="kept",
             BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         )
-        s3 = client_of(running, "s3")
+        s3 = running.client("s3")
         s3.create_bucket(
             Bucket="kept-objects", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
@@ -478,7 +463,7 @@ def test_state_is_thrown_away_or_kept(tmp_path: Path) -> None:
         with EmbeddedAws(options(tmp_path, keep=keep)) as aws:
             assert tables(aws.running) == expected
             if keep:
-                read = client_of(aws.running, "s3").get_object(Bucket="kept-objects", Key="a/b")
+                read = aws.running.client("s3").get_object(Bucket="kept-objects", Key="a/b")
                 assert read["Body"].read() == b"kept"
 
 

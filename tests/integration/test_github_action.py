@@ -278,12 +278,7 @@ def role(tmp_path: Path) -> Iterator[tuple[Any, dict[str, str]]]:
     with EmbeddedAws(Options(folder=tmp_path / "aws", code=tmp_path)) as aws:
         environ = aws.running.environment
 
-        def client(service: str) -> Any:
-            session = Session("test", "test", region_name=aws.running.region)
-            place = {"endpoint_url": aws.running.endpoint, "verify": str(aws.running.ca)}
-            return session.client(service, **place)  # type: ignore[call-overload]
-
-        iam, s3 = client("iam"), client("s3")
+        iam, s3 = aws.running.client("iam"), aws.running.client("s3")
         location: Any = {"LocationConstraint": aws.running.region}
         for bucket in (BUCKET, "somebody-elses"):
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)

@@ -9,12 +9,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from boto3.session import Session
 
 from src.common.aws.clients import Clients
 from src.local.stack import WORKER, Stack
@@ -222,27 +220,14 @@ TEAR_DOWN = HOW_TO / "tear-down.md"
 STATE_BUCKET = "acme-iac-ci-state"
 
 
-@contextmanager
-def aws_with_leftovers(folder: Path) -> Iterator[tuple[Any, dict[str, str]]]:
-    """Yield clients and environment of an AWS with a state bucket and a registry in use."""
-    with EmbeddedAws(Options(folder=folder / "aws", code=folder)) as aws:
-        environ = aws.running.environment
-
-        def client(service: str) -> Any:
-            session = Session("test", "test", region_name=aws.running.region)
-            place = {"endpoint_url": aws.running.endpoint, "verify": str(aws.running.ca)}
-            return session.client(service, **place)  # type: ignore[call-overload]
-
-        yield client, environ
-
-
 def test_a_state_bucket_with_many_versions_and_a_full_registry_go(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     for stage in ("00-bootstrap", "01-ecr", "02-deploy"):
         (clone / "infra" / stage).mkdir(parents=True)
     (clone / "infra/00-bootstrap/terraform.tfstate").write_text("local state")
     (clone / "infra/01-ecr/backend.tf").touch()
-    with aws_with_leftovers(tmp_path) as (client, environ):
+    with EmbeddedAws(Options(folder=tmp_path / "aws", code=tmp_path)) as aws:
+        client, environ = aws.running.client, aws.running.environment
         s3, ecr, ssm = client("s3"), client("ecr"), client("ssm")
         location: Any = {"LocationConstraint": environ["AWS_REGION"]}
         s3.create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration=location)

@@ -48,6 +48,20 @@ class Running:
             "AWS_DEFAULT_REGION": self.region,
         }
 
+    def client(self, service: str, **credentials: str) -> Any:
+        """Return a boto3 client, the account's root unless other credentials are given."""
+        from boto3.session import Session
+        from botocore.config import Config
+
+        root = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY}
+        session = Session(**{**root, **credentials}, region_name=self.region)  # type: ignore[arg-type]
+        return session.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.endpoint,
+            verify=str(self.ca),
+            config=Config(retries={"total_max_attempts": 2}),
+        )
+
 
 class EmbeddedAws:
     """A context manager; nothing of it outlives the block, or this process, but kept state."""
