@@ -7,6 +7,7 @@ SHELL := bash
 
 BIN := .venv/bin
 READY := .venv/.ready
+AUDIT_READY := .venv-audit/.ready
 ARGS ?=
 TERRAFORM ?= terraform
 DEPLOY := $(TERRAFORM) -chdir=infra/02-deploy
@@ -70,6 +71,16 @@ mutants: $(READY)  ## break copies of infra/ line by line: the tests must notice
 iam: $(READY)  ## compare what the handlers call with what the policies grant, both ways
 	@$(BIN)/pytest -n auto -q -m integration --iam $(ARGS)
 
+.PHONY: audit
+audit: $(READY) $(AUDIT_READY)  ## hold infra/ to checkov's rules, what ships to known vulnerabilities
+	@$(BIN)/python scripts/audit.py $(ARGS)
+
+$(AUDIT_READY): requirements/audit.lock
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 .PHONY: lint
 lint: $(READY)  ## check style, types, shell scripts, Dockerfile and workflows
 	@$(BIN)/ruff check
@@ -112,4 +123,4 @@ lock:  ## regenerate requirements/*.lock (ARGS=--upgrade takes the newest)
 
 .PHONY: clean
 clean:  ## remove the environment and every cache
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build dist
+	@rm -rf .venv .venv-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build dist

@@ -2,6 +2,7 @@
 # Regenerate requirements/*.lock from pyproject.toml, with uv from an environment of its own.
 #
 # The development lock comes first and constrains the runtime lock: what ships is what was tested.
+# The audit lock is of no concern to either: its tools live in an environment of their own.
 # Pins stay as they are where they still fit; `make lock ARGS=--upgrade` takes the newest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,3 +19,4 @@ compile() {
 
 compile pyproject.toml --extra cli --group dev -o requirements/dev.lock "${@}"
 compile pyproject.toml -c requirements/dev.lock -o requirements/runtime.lock "${@}"
+compile --group pyproject.toml:audit -o requirements/audit.lock "${@}"
