@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.iam import listed
+from tests.support.iam import access_log, listed
 from tests.support.iam.grants import Role, Statement
 from tests.support.iam.judge import Row, Verdict, common_part, judge
 from tests.support.iam.listed import Entries, Entry
@@ -226,3 +227,44 @@ def test_a_finding_is_what_is_neither_used_nor_listed() -> None:
     assert row.is_finding
     assert not Row("worker", "s3:GetObject", "*", Verdict.UNUSED, "", listed="why").is_finding
     assert not Row("worker", "s3:GetObject", "*", Verdict.USED, "").is_finding
+
+
+def entry_of_log(decision: str, role: str | None, action: str, resource: str) -> str:
+    given = {"role": role, "action": action, "resource": resource, "decision": decision}
+    return json.dumps(given)
+
+
+def test_the_access_log_of_an_applied_stack_shows_use_under_the_plans_names() -> None:
+    bundle = "arn:aws:s3:::iac-ci-internal-0a1b2/tmp/exec/r/0001/exec.zip"
+    lines = [
+        entry_of_log("allowed", "iac-ci-worker-0a1b2", "s3:GetObject", bundle),
+        entry_of_log("allowed", None, "s3:PutObject", bundle),
+        entry_of_log("allowed", "some-other-role", "s3:PutObject", bundle),
+    ]
+
+    allowed, refused = access_log.read(lines, NAMES)
+
+    path = f"{INTERNAL}/tmp/exec/r/0001/exec.zip"
+    assert allowed == {Need("worker", "s3:GetObject", path, access_log.BY)}
+    assert refused == set()
+
+
+def test_a_refusal_on_the_applied_stack_is_a_finding() -> None:
+    table = "arn:aws:dynamodb:eu-west-1:1:table/iac-ci-orders-0a1b2"
+    line = entry_of_log("denied", "iac-ci-process_webhook-0a1b2", "dynamodb:Scan", table)
+
+    _, refused = access_log.read([line], NAMES)
+
+    assert [(row.role, row.verdict, SHORT(row.resource), row.is_finding) for row in refused] == [
+        ("process_webhook", Verdict.DENIED, "dynamodb table/orders", True)
+    ]
+
+
+def test_what_another_stack_needed_shows_use_and_is_not_asked_of_this_one() -> None:
+    elsewhere = [
+        Need("worker", "s3:GetObject", EXEC, "there"),
+        Need("worker", "s3:GetObject", "arn:aws:s3:::its-own/x", "there"),
+    ]
+    rows = judge({"worker": worker(BUNDLES)}, [], (), Entries([], SHORT), elsewhere)
+
+    assert [row.verdict for row in rows] == [Verdict.USED]

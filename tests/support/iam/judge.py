@@ -72,7 +72,11 @@ class Listed(Protocol):
 
 
 def judge(
-    roles: Mapping[str, Role], needs: Iterable[Need], buckets: Sequence[Statement], listed: Listed
+    roles: Mapping[str, Role],
+    needs: Iterable[Need],
+    buckets: Sequence[Statement],
+    listed: Listed,
+    elsewhere: Iterable[Need] = (),
 ) -> list[Row]:
     """Return a row for each grant, and for each need that none covers.
 
@@ -81,13 +85,15 @@ def judge(
         needs: of calls and of the platform.
         buckets: statements of bucket policies; they are for everybody.
         listed: what may be so.
+        elsewhere: what a stack of other variables was seen to need, and granted: shows use alone.
     """
-    by_role: defaultdict[str, list[Need]] = defaultdict(list)
-    for need in needs:
-        by_role[need.role].append(need)
-    if unknown := by_role.keys() - roles.keys():
+    needs, used = list(needs), defaultdict[str, list[Need]](list)
+    for need in (*needs, *elsewhere):
+        used[need.role].append(need)
+    if unknown := used.keys() - roles.keys():
         raise KeyError(f"calls of {sorted(unknown)}, for which the plan has no role")
-    found = [row for key, role in roles.items() for row in _role(role, by_role[key], buckets)]
+    found = denials(roles, needs, buckets)
+    found += [row for key, role in roles.items() for row in _grants(role, used[key])]
     found = [_with_reason(row, listed) for row in found]
     return sorted([*found, *listed.stale(found)])
 
@@ -117,8 +123,7 @@ def _granted(role: Role, need: Need, buckets: Sequence[Statement]) -> bool:
     return role.may(need.action, need.resource, CONTEXT) and not refused
 
 
-def _role(role: Role, needs: Sequence[Need], buckets: Sequence[Statement]) -> Iterator[Row]:
-    yield from denials({role.key: role}, needs, buckets)
+def _grants(role: Role, needs: Sequence[Need]) -> Iterator[Row]:
     for statement in role.statements:
         if not statement.allows:
             continue

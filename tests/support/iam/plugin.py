@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "iam"
 JSON: Final = "report.json"
+ACCESS_LOG: Final = "access.jsonl"
 _NOTES: Final = pytest.StashKey["Notes"]()
 _REPORT: Final = pytest.StashKey["Report | str"]()
 
@@ -61,13 +62,15 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     folder = _folder(config)
     if folder and not hasattr(config, "workerinput"):
-        for old in folder.glob("calls-*.jsonl"):
-            old.unlink()
+        for old in (*folder.glob("calls-*.jsonl"), folder / ACCESS_LOG):
+            old.unlink(missing_ok=True)
+        if not getattr(config.option, "access_log", None):  # of the stack, if one is applied
+            config.option.access_log = str(folder / ACCESS_LOG)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.option.iam:
-        kept = [item for item in items if _is_on_moto(item)]
+        kept = [item for item in items if _is_of_handlers(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
 
@@ -79,8 +82,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session.config.stash[_NOTES] = Notes(folder)
 
 
-def _is_on_moto(item: pytest.Item) -> bool:
-    return "moto" in item.name or "moto" in getattr(item, "fixturenames", ())
+def _is_of_handlers(item: pytest.Item) -> bool:
+    fixtures = {*getattr(item, "fixturenames", ())}
+    return "moto" in item.name or bool({"moto", "site"} & fixtures)
 
 
 @pytest.fixture(autouse=True)
@@ -114,10 +118,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = _folder(config)
     if folder is None or hasattr(config, "workerinput") or config.option.collectonly:
         return
-    calls = _calls(folder)
-    if not calls and not config.option.iam:
+    calls, logged = _calls(folder), _logged(config)
+    if not (calls or logged or config.option.iam):
         return
-    report = _judged(config, calls)
+    report = _judged(config, calls, logged)
     if report is None:
         return
     config.stash[_REPORT] = report
@@ -136,7 +140,13 @@ def _calls(folder: Path) -> set[Call]:
     return {Call(**{name: line[name] for name in line if name != "test"}) for line in lines}
 
 
-def _judged(config: pytest.Config, calls: set[Call]) -> Report | str | None:
+def _logged(config: pytest.Config) -> list[str]:
+    """Return what the access log of the applied stack says: whole lines."""
+    path = Path(config.option.access_log)
+    return path.read_text().splitlines(keepends=False) if path.exists() else []
+
+
+def _judged(config: pytest.Config, calls: set[Call], logged: list[str]) -> Report | str | None:
     from tests.support.iam.report import Report
     from tests.support.terraform.plugin import planned
     from tests.support.terraform.stages import DEPLOY
@@ -144,7 +154,8 @@ def _judged(config: pytest.Config, calls: set[Call]) -> Report | str | None:
     plan = planned(config, DEPLOY)
     if isinstance(plan, str):
         return plan if config.option.iam else None
-    return Report.of(plan, calls) if _is_whole(config) else Report.of_denials(plan, calls)
+    judged = Report.of if _is_whole(config) else Report.of_denials
+    return judged(plan, calls, logged)
 
 
 def _is_whole(config: pytest.Config) -> bool:

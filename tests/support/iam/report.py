@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.iam import judge, listed, needs
+from tests.support.iam import access_log, judge, listed, needs
 from tests.support.iam.grants import bucket_statements, roles
 from tests.support.iam.judge import Row, Verdict
 from tests.support.iam.recorder import Call
@@ -24,19 +24,26 @@ class Report:
     short: Short
 
     @classmethod
-    def of(cls, plan: Plan, calls: Iterable[Call]) -> Report:
-        """Judge recorded calls, and what AWS does itself, against a plan, both ways."""
-        short = Short(Names(plan.case))
+    def of(cls, plan: Plan, calls: Iterable[Call], logged: Iterable[str] = ()) -> Report:
+        """Judge recorded calls, and what AWS does itself, against a plan, both ways.
+
+        `logged` are the lines of an applied stack's access log.
+        """
+        names = Names(plan.case)
+        short = Short(names)
+        allowed, refused = access_log.read(logged, names)
         needed = needs.of_calls(calls) | needs.of_platform(plan)
         kept = listed.Entries(listed.read(listed.FILE.read_text()), short)
-        return cls(judge.judge(roles(plan), needed, bucket_statements(plan), kept), short)
+        rows = judge.judge(roles(plan), needed, bucket_statements(plan), kept, allowed)
+        return cls(sorted([*rows, *refused]), short)
 
     @classmethod
-    def of_denials(cls, plan: Plan, calls: Iterable[Call]) -> Report:
-        """Judge recorded calls against a plan: is each granted?"""
-        needed = needs.of_calls(calls)
-        rows = judge.denials(roles(plan), needed, bucket_statements(plan))
-        return cls(rows, Short(Names(plan.case)))
+    def of_denials(cls, plan: Plan, calls: Iterable[Call], logged: Iterable[str] = ()) -> Report:
+        """Judge recorded calls against a plan: is each granted, and was each there?"""
+        names = Names(plan.case)
+        rows = judge.denials(roles(plan), needs.of_calls(calls), bucket_statements(plan))
+        _, refused = access_log.read(logged, names)
+        return cls(sorted([*rows, *refused]), Short(names))
 
     @property
     def findings(self) -> list[Row]:
