@@ -29,7 +29,7 @@ class Entry:
     line: str = ""  # of the specification
     rule: str = ""  # of AWS, with `page`
     page: str = ""
-    only: tuple[str, ...] = ()  # of an action pattern that is too broad: the actions in use
+    only: tuple[str, ...] = ()  # of an action pattern that is too broad: no others are in use
 
     @property
     def reason(self) -> str:
@@ -61,7 +61,7 @@ class Entries:
         """Return which of the entry's resources the row is about."""
         resource = self._short(row.resource)
         same = (entry.role, entry.verdict, entry.action) == (row.role, row.verdict, row.action)
-        only = not entry.only or row.why == f"only {', '.join(entry.only)}"
+        only = not entry.only or {*row.why.removeprefix("only ").split(", ")} <= {*entry.only}
         return resource if same and only and resource in entry.resources else None
 
 
