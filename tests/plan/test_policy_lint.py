@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.iam.lint import KNOWN, POLICIES, Remark, is_known, remarks
+from tests.support.iam import lint
+from tests.support.iam.lint import KNOWN, POLICIES, is_known
 from tests.support.terraform.plan import Plan
+from tests.support.terraform.planner import Planner
 from tests.support.terraform.stages import DEPLOY
 
 pytestmark = [pytest.mark.plan, pytest.mark.stage(DEPLOY)]
 
 
 def test_parliament_finds_nothing_in_the_policies_but_what_is_known(
-    deployment: Plan, tmp_path: Path
+    deployment: Plan, planner: Planner, tmp_path: Path
 ) -> None:
-    found = remarks(deployment, tmp_path)
+    policies = {
+        resource.address: resource[path]
+        for kind, path in POLICIES.items()
+        for resource in deployment.all(kind)
+    }
+    inputs = [policies, metadata.version("parliament"), Path(lint.__file__).read_text()]
 
-    assert len([*tmp_path.iterdir()]) == sum(len(deployment.all(kind)) for kind in POLICIES) > 12
+    def ask() -> list[Any]:
+        return [astuple(each) for each in lint.remarks(policies, tmp_path)]
+
+    found = {lint.Remark(*each) for each in planner.once("parliament", inputs, ask)}
+
+    assert len(policies) > 12
     unknown = {each for each in found if not any(is_known(each, one) for one in KNOWN)}
-    deployment.hold(set[Remark](), unknown, "remarks of parliament")
+    deployment.hold(set[lint.Remark](), unknown, "remarks of parliament")
     gone = {one for one in KNOWN if not any(is_known(each, one) for each in found)}
     deployment.hold(set[object](), gone, "known remarks that parliament does not make any more")

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.terraform.plan import Plan
-
 POLICIES: Final = {
     "aws_iam_role": "assume_role_policy",
     "aws_iam_role_policy": "policy",
@@ -49,14 +47,13 @@ KNOWN: Final[Mapping[tuple[str, str, str], str]] = {
 }
 
 
-def remarks(plan: Plan, folder: Path) -> set[Remark]:
-    """Return all remarks on a plan's policies; they are written to the folder, one file each."""
+def remarks(policies: Mapping[str, str], folder: Path) -> set[Remark]:
+    """Return all remarks on policies by address; they are written to the folder, one file each."""
     written = {}
-    for kind, path in POLICIES.items():
-        for resource in plan.all(kind):
-            file = folder / f"{len(written)}.json"
-            file.write_text(resource[path])
-            written[str(file)] = resource.address
+    for address, policy in policies.items():
+        file = folder / f"{len(written)}.json"
+        file.write_text(policy)
+        written[str(file)] = address
     # A process of its own: parliament imports what warns of its own end.
     command = [sys.executable, "-W", "ignore", str(Path(sys.executable).with_name("parliament"))]
     options = ["--directory", str(folder), "--include-community-auditors", "--json"]
