@@ -193,6 +193,15 @@ def test_what_was_given_up_is_sent_again_to_its_function(tmp_path: Path) -> None
 # -- rotate the secret ----------------------------------------------------------------------------
 
 
+@pytest.fixture
+def secret_restored(clients: Clients) -> Iterator[None]:
+    yield
+    clients.ssm.put_parameter(
+        Name="/iac-ci/webhook_secret", Value=stack_server.SECRET, Overwrite=True
+    )
+
+
+@pytest.mark.usefixtures("secret_restored")
 def test_rotating_puts_both_secrets_and_then_the_new_one(shell: Shell, clients: Clients) -> None:
     paper = HOW_TO / "rotate-the-webhook-secret.md"
 
@@ -209,9 +218,6 @@ def test_rotating_puts_both_secrets_and_then_the_new_one(shell: Shell, clients: 
     assert secrets() == (new,)
     assert [path.name for path in shell.folder.glob("webhook-secret*")] == ["webhook-secret"]
     assert (shell.folder / "webhook-secret").stat().st_mode & 0o077 == 0
-    clients.ssm.put_parameter(
-        Name="/iac-ci/webhook_secret", Value=stack_server.SECRET, Overwrite=True
-    )
 
 
 # -- tear down ------------------------------------------------------------------------------------
