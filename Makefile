@@ -100,6 +100,10 @@ format: $(READY)  ## mend what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
 
+.PHONY: load
+load: $(READY)  ## 50 runs of 20 orders at once on a server of its own, with kills and faults (minutes)
+	@$(BIN)/python scripts/load.py $(ARGS)
+
 .PHONY: bench
 bench: $(READY)  ## measure speed and memory of local runs
 	@$(BIN)/python scripts/benchmark.py $(ARGS)

@@ -87,7 +87,7 @@ GUARDS: Final = (
         4,
         "packaging ends only after the orchestrator came",
         PACKAGE,
-        "        self._wait_until_seen(run)\n",
+        "        self._wait_until_seen(run, until)\n",
         "",
     ),
     Guard(

@@ -100,9 +100,16 @@ def _unwatched(change: Change) -> None:
 
 
 def handlers(
-    adapters: Adapters, stack: Stack, stopped: Callable[[], bool] = lambda: False
+    adapters: Adapters,
+    stack: Stack,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    patience_s: int = 20,
 ) -> Mapping[str, Handler]:
-    """Build the apps of all functions but the worker, which has processes of its own."""
+    """Build the apps of all functions but the worker, which has processes of its own.
+
+    `patience_s` is packaging's, short as by default nothing else runs while it waits.
+    """
     process_webhook = assemble(
         WebhookPorts(
             runs=adapters.runs,
@@ -122,6 +129,7 @@ def handlers(
             require_freshness=stack.require_freshness,
             local=True,
             code_buckets=None,
+            patience_s=patience_s,
         ),
     )
     orchestrator = Orchestrator(

@@ -45,6 +45,8 @@ class Ports:
 class Policy:
     """What this deployment admits; `code_buckets` beside the internal one, None for any.
 
+    `patience_s` is how long packaging waits for an orchestrator before it raises: as long as an
+    invocation lasts, or short where handlers run one after the other and none comes meanwhile.
     `local` admits what is safe on the caller's own machine alone: file URLs, and repositories on
     hosts outside the public internet.
     """
@@ -54,6 +56,7 @@ class Policy:
     webhook_secret_parameter: str | None
     require_freshness: bool = False
     local: bool = False
+    patience_s: int = 270
     code_buckets: Collection[str] | None = ()
 
 
@@ -85,6 +88,7 @@ def assemble(ports: Ports, policy: Policy) -> ProcessWebhook:
                 stopped=ports.stopped,
             ),
             each=ports.each,
+            patience_s=policy.patience_s,
         ),
         webhook_secret=WebhookSecret(ports.secrets, policy.webhook_secret_parameter, ports.clock),
         require_freshness=policy.require_freshness,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from src.common import bundle, keys
+from src.common import budget, bundle, keys
 from src.common.codec import decode, encode
 from src.common.comments.reporter import Reporter
 from src.common.errors import PackagingError, Permanent, Problem, Transient
@@ -29,8 +29,10 @@ from src.process_webhook.secrets import credential, resolve
 
 log = logging.getLogger(__name__)
 
-SEEN_WITHIN_S: Final = 20  # how long packaging waits for the orchestrator before it raises
-_POLL_S: Final = 0.25
+_POLL_S: Final = (0.25, 5.0)  # between two looks for the orchestrator: at first, and at most
+_AGAIN_S: Final = (1.0, 30.0)  # between two attempts at packaging
+_WAKE_EACH_S: Final = 20
+_TO_RAISE_S: Final = 10  # of the invocation's time, kept back
 _WAKE: Final = b"{}"
 
 
@@ -59,6 +61,7 @@ class Package:
     clock: Clock
     sources: Callable[[Job], AbstractContextManager[Code]]
     each: Each
+    patience_s: int  # how long it waits, for services and for the orchestrator, before it raises
 
     def __call__(self, run_id: str) -> tuple[Result, str | None] | None:
         """Package a run; None when there is nothing to do (any more).
@@ -66,9 +69,24 @@ class Package:
         Returns the result as written to `0000/result.json`, and the comment's address.
 
         Raises:
-            Transient: the orchestrator has not come, or a service was not to be had: try again.
+            Transient: the orchestrator did not come, or a service was not to be had: try again.
             Permanent: the request is gone.
         """
+        # Until the orchestrator came nobody but us guards the run, and the platform repeats us but
+        # twice: what an outage costs is waited for here.
+        until = self.clock.now_ms() + self.patience_s * 1000
+        pause_s, longest_s = _AGAIN_S
+        while True:
+            try:
+                return self._once(run_id, until)
+            except Transient as error:
+                if self._given_up(until):
+                    raise
+                log.warning("packaging %s, to be tried again in %s s: %s", run_id, pause_s, error)
+            self.clock.sleep(pause_s)
+            pause_s = min(longest_s, 2 * pause_s)
+
+    def _once(self, run_id: str, until: int) -> tuple[Result, str | None] | None:
         run = self.runs.run(run_id)
         if run is None or run.finished_at is not None or run.closing is not None:
             log.warning("packaging %s: the run is gone or over", run_id)
@@ -85,7 +103,7 @@ class Package:
             result = _refused(error)
         except Permanent as error:  # trying again cannot help, so the run is told why at once
             result = Result(status=OrderStatus.FAILED, reason=str(error)[:1000])
-        self._wait_until_seen(run)
+        self._wait_until_seen(run, until)
         result = Result(
             status=result.status,
             reason=result.reason,
@@ -182,22 +200,32 @@ class Package:
             return None
         return credential(job.git_token_location, self.secrets)
 
-    def _wait_until_seen(self, run: Run) -> None:
+    def _wait_until_seen(self, run: Run, until: int) -> None:
         """Return once the orchestrator came; a result without it would wake nobody for sure.
 
+        S3 may tell it minutes late, or its event was used up in an outage: it is woken again and
+        again meanwhile.
+
         Raises:
-            Transient: it did not come. It was woken again, and packaging is repeated.
+            Transient: it did not come. Packaging is repeated.
         """
-        until = self.clock.now_ms() + SEEN_WITHIN_S * 1000
+        wake_at = self.clock.now_ms() + _WAKE_EACH_S * 1000
+        pause_s, longest_s = _POLL_S
         while True:
             stored = self.runs.run(run.run_id)
             if stored is not None and stored.seen_at is not None:
                 return
-            if self.clock.now_ms() >= until:
-                break
-            self.clock.sleep(_POLL_S)
-        self.internal.put(keys.accepted_key(run.run_id), _WAKE)
-        raise Transient(f"packaging {run.run_id}: the orchestrator has not come yet")
+            given_up = self._given_up(until)
+            if given_up or self.clock.now_ms() >= wake_at:
+                self.internal.put(keys.accepted_key(run.run_id), _WAKE)
+                wake_at = self.clock.now_ms() + _WAKE_EACH_S * 1000
+            if given_up:
+                raise Transient(f"packaging {run.run_id}: the orchestrator has not come yet")
+            self.clock.sleep(pause_s)
+            pause_s = min(longest_s, 2 * pause_s)
+
+    def _given_up(self, until: int) -> bool:
+        return self.clock.now_ms() >= until or budget.left_s() < _TO_RAISE_S
 
 
 def _noted(problems: dict[Problem, None], work: Callable[[], _T]) -> _T | None:

@@ -42,7 +42,7 @@ class Ending:
     @property
     def slack_ms(self) -> int:
         """How much later than its deadline something may be."""
-        return len(self.sim.faults) * FAULTY_MS or CALM_MS
+        return (len(self.sim.faults) * FAULTY_MS or CALM_MS) + self.sim.policy.late_ms
 
     @property
     def late_rows(self) -> set[str]:

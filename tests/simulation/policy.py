@@ -7,7 +7,7 @@ job are a whole run, and running them again is a replay.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,11 +42,24 @@ class Repeat:
     """The reply to a call is lost after its effect, and the SDK makes the call once more."""
 
 
-Fault = Die | Pause | Repeat
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The platform has trouble: throttled, 5xx or no answer, after all attempts of the adapter.
+
+    `permanent`: trouble that no repetition mends.
+    """
+
+    permanent: bool = False
+
+
+Fault = Die | Pause | Repeat | Refuse
 
 
 class Policy:
     """A calm day: nobody dies, every event comes once and at once, processes run to their end."""
+
+    now: Callable[[], int]  # the simulation's time (epoch ms), which sets it
+    late_ms: int = 0  # of delivery, on every event: stands apart from what a run may take
 
     def choose(self, current: Actor | None, ready: Sequence[Actor]) -> Actor:
         """Say who goes on of those who can."""

@@ -22,6 +22,7 @@ from typing import Any, Final, Self
 from unittest.mock import patch
 
 from src.common import keys
+from src.common.errors import Permanent, Transient
 from src.common.messages import Dispatch
 from src.common.status import OrderStatus
 from src.local.memory import MemoryWorkers
@@ -33,7 +34,7 @@ from src.worker.decide import Deadline
 from src.worker.execution import Ending, Execution
 from tests.simulation.aws import SimulatedAws
 from tests.simulation.invariants import Violation
-from tests.simulation.policy import Die, Pause, Policy, Repeat
+from tests.simulation.policy import Die, Pause, Policy, Refuse, Repeat
 from tests.simulation.scheduler import CALL_MS, Actor, Scheduler
 from tests.simulation.story import Story
 from tests.simulation.watch import Watch
@@ -87,6 +88,7 @@ class Simulation:
         self.outcomes = outcomes or {}
         self.scheduler = Scheduler(now, self.policy.choose)
         self.clock = SimulatedClock(self.scheduler)
+        self.policy.now = self.clock.now_ms
         self.story = Story(now)
         self.stack = Stack()
         self.aws = SimulatedAws(self.stack, self.clock, self.scheduler, self.policy, self._tell)
@@ -102,7 +104,7 @@ class Simulation:
         self.faults: list[str] = []  # what the policy did
         self.violation: Violation | None = None
         self.adapters = self._tapped()
-        self.aws.functions.update(handlers(self.adapters, self.stack))
+        self.aws.functions.update(handlers(self.adapters, self.stack, patience_s=270))
         self.aws.functions[WORKER] = self._worker()
         self._patches = patch("uuid.uuid4", self._uuid)
         self._uuids = id_space << 32
@@ -236,6 +238,12 @@ class Simulation:
                 self.faults.append(f"the first reply to {actor.name}'s {name} is lost")
                 self._tell(self.faults[-1])
                 return True
+            case Refuse(permanent):
+                self.faults.append(f"{actor.name} is refused {when} {name}")
+                self._tell(self.faults[-1])
+                if actor.order is not None:
+                    self.disturbed.add(actor.order)
+                raise (Permanent if permanent else Transient)(f"calling {name}: not now")
         return False
 
     def _hold(self, step: Callable[[], None]) -> None:
