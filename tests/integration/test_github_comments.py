@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from src.common.comments import transport
+from src.common.comments import github, transport
 from src.common.comments.github import GitHubComments
 from src.common.comments.note import Note
 from src.common.comments.place import Place
@@ -192,8 +192,9 @@ def test_github_is_left_alone_for_as_long_as_it_asks_but_for_what_is_last(
 
 @pytest.mark.parametrize("way", ["silent", "drip"])
 def test_a_server_that_takes_its_time_gets_no_more_than_is_allowed(
-    server: GitHubServer, comments: GitHubComments, way: str
+    server: GitHubServer, comments: GitHubComments, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
+    monkeypatch.setattr(github, "CALL_S", 600)  # no timeout of a socket helps
     over = threading.Event()
     server.always = Answer(200, **{way: over})  # type: ignore[arg-type]
     try:

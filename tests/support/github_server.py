@@ -234,6 +234,11 @@ def _scripted(answer: Answer) -> tuple[int, Any, dict[str, str]]:
 
 
 def _drip(answer: Answer | None, out: Any) -> None:
-    while answer is not None and answer.drip is not None and not answer.drip.wait(0.05):
-        out.write(b"X-Drip: 1\r\n")
+    """Send one header of any length, a byte at a time."""
+    if answer is None or answer.drip is None:
+        return
+    out.write(b"X-Drip: ")
+    while not answer.drip.wait(0.05):
+        out.write(b"x")
         out.flush()
+    out.write(b"\r\n")
