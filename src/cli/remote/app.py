@@ -106,7 +106,7 @@ def logs(
     run: Run,
     order: Annotated[
         str | None,
-        typer.Argument(metavar="[ORDER]", help="An order's name or number.", show_default=False),
+        typer.Argument(metavar="ORDER", help="An order's name or number.", show_default=False),
     ] = None,
     *,
     follow: Annotated[
