@@ -206,8 +206,8 @@ GUARDS: Final = (
         8,
         "nothing is claimed in a run that closed",
         STEP,
-        "        _sweep(view, draft)\n    else:\n",
-        "        _sweep(view, draft)\n    if True:\n",
+        "    if draft.run.closing is not None:\n        _sweep",
+        "    if draft.run.finished_at is not None:\n        _sweep",
     ),
     Guard(
         8,

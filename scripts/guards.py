@@ -1,8 +1,9 @@
 """Prove the guards of the protocol: remove one at a time; an invariant must fail each time.
 
 A copy of the project has one condition less. The simulation runs on it until an invariant is
-violated: at every call of the reference runs, in every order of two processes' calls, by random
-schedules. A guard that nobody misses is a failure, of the simulation or of the guard.
+violated: some random schedules, the regressions, two processes in every order of their calls,
+faults at every call, more schedules. A guard that nobody misses is a failure, of the simulation or
+of the guard.
 
     python scripts/guards.py [-j 2] [--only TEXT] [--list]
 """
@@ -28,8 +29,18 @@ from mutants import Mutant
 ROOT: Final = Path(__file__).parents[1]
 LIMIT_S: Final = 900.0
 COPIED: Final = ("src", "tests", "docs", "conftest.py", "pyproject.toml")
-IN_MEMORY: Final = ("-k", "not moto", "--schedules", "4000")
-ON_MOTO: Final = ("-k", "moto", "--schedules", "8000", "--moto-points", "20")
+TESTS: Final = "tests/simulation"
+IN_MEMORY: Final = (
+    # What is quick and sees much comes first.
+    (f"{TESTS}/test_schedules.py", "-k", "memory", "--schedules", "800"),
+    (f"{TESTS}/test_regressions.py", f"{TESTS}/test_interleavings.py"),
+    (f"{TESTS}/test_crash_points.py", "-k", "not moto"),
+    (f"{TESTS}/test_schedules.py", "-k", "memory", "--schedules", "8000"),
+)
+ON_MOTO: Final = (
+    (f"{TESTS}/test_crash_points.py", "-k", "moto and (paused or repeated)", "--moto-points", "9"),
+    (f"{TESTS}/test_schedules.py", "-k", "moto", "--schedules", "8000"),
+)
 VIOLATED: Final = re.compile(r"invariant '(.+?)' is violated")
 FAILED: Final = re.compile(r"^FAILED \S+::(\S+)", re.MULTILINE)
 
@@ -54,8 +65,11 @@ def judge(guard: Guard) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="guard-") as folder:
         copy(Path(folder))
         Mutant(guard.file, guard.old, guard.new).apply(Path(folder) / "src")
-        output = simulate(Path(folder), ON_MOTO if guard.on_moto else IN_MEMORY)
-    invariant, test = VIOLATED.search(output), FAILED.search(output)
+        for options in ON_MOTO if guard.on_moto else IN_MEMORY:
+            output = simulate(Path(folder), options)
+            invariant, test = VIOLATED.search(output), FAILED.search(output)
+            if test:
+                break
     return Verdict(
         guard,
         invariant[1] if invariant else "",
@@ -83,7 +97,7 @@ def simulate(folder: Path, options: tuple[str, ...]) -> str:
     """
     command = [
         sys.executable, "-B", "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:randomly",
-        "tests/simulation", *options,
+        *options,
     ]  # fmt: skip
     env = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     done = subprocess.run(

@@ -119,7 +119,7 @@ def _endings(view: View) -> tuple[Action, ...]:
         if order.status not in ACTIVE or num in view.ended or view.results.get(num) is not None:
             continue
         if num in view.refused:
-            endings.append(_end(view, num, OrderStatus.FAILED, view.refused[num], force=True))
+            endings.append(_end(view, num, OrderStatus.FAILED, view.refused[num], force=False))
         elif closing is not None:
             reason = view.run.reason or str(closing)
             force = closing is not JobStatus.CANCELLED

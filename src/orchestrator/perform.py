@@ -96,7 +96,11 @@ class Performer:
             case HandOver(order):
                 return self._hand_over(order, view)
             case End(num, claim, force):
-                result = self._end(view.run.run_id, num, claim, force=force)
+                refused = num in view.refused
+                result = self._end(view.run.run_id, num, claim, force=force, stop=not refused)
+                if result is None and refused:  # a worker has it: it was handed over after all
+                    others = {n: why for n, why in view.refused.items() if n != num}
+                    return view.having(refused=others, handed=view.handed | {num})
                 found = {} if result is None else {num: result}
                 return view.having(results={**view.results, **found}, ended=view.ended | {num})
             case Acknowledge(order, late):
@@ -167,11 +171,17 @@ class Performer:
             dependents=order.dependents[:MAX_HINTS],
         )
 
-    def _end(self, run_id: str, num: str, claim: Claim, *, force: bool) -> Result | None:
-        """Take the claim, then write the result; None when a worker is left to end it (rule 6)."""
+    def _end(
+        self, run_id: str, num: str, claim: Claim, *, force: bool, stop: bool
+    ) -> Result | None:
+        """Take the claim, then write the result; None when a worker is left to end it (rule 6).
+
+        `stop` tells a worker that has the claim to end its commands.
+        """
         store = self.ports.internal
         if not store.put_new(keys.claim_key(run_id, num), encode(claim.to_item())):
-            store.put(keys.stop_key(run_id, num), EMPTY)
+            if stop:
+                store.put(keys.stop_key(run_id, num), EMPTY)
             holder = self._claim(run_id, num)
             if holder is not None and holder.status is not None:
                 claim = (

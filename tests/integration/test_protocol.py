@@ -12,6 +12,7 @@ import pytest
 
 from src.common import keys
 from src.common.bundle import extract
+from src.common.codec import encode
 from src.common.errors import Conflict, LeaseLost, Permanent, Transient
 from src.common.messages import Dispatch
 from src.common.records import Change
@@ -267,6 +268,35 @@ def test_a_death_between_claim_and_confirmation_is_repeated_by_the_next_round(
 
     assert run.status is JobStatus.SUCCEEDED
     assert sim.worker.started == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize("ends", ["succeeded", "failed", "dies"])
+def test_a_hand_over_that_is_refused_after_its_effect_is_the_workers_to_end(ends: str) -> None:
+    """The worker has the claim and works on: nobody may end the order beside it, or stop it."""
+    sim = FaultySim(outcomes={"a": ends})
+    refused = []
+
+    def refuse(_call: int, name: str, when: str) -> BaseException | None:
+        if name == "workers.start" and when == "after" and not refused:
+            refused.append(sim.world._queue.pop())
+            sim.worker.outcomes = {"a": "dies"}  # it has begun, and reports later
+            sim.worker(refused[0])
+            sim.worker.outcomes = {"a": ends}
+            return Permanent("AccessDenied")
+        return None
+
+    sim.faults.strike = refuse
+    sim.submit(a_job("a"), run_id=RUN)
+    sim.settle()
+    row = sim.rows(sim.run(RUN))["a"]
+    stopped = sim.adapters.internal.get(keys.stop_key(RUN, "0001"))
+    if ends != "dies":
+        report = {"status": ends, "exit_code": 0}
+        sim.adapters.internal.put_new(keys.result_key(RUN, "0001"), encode(report))
+    run = sim.finish(RUN)
+
+    assert (row.status, stopped) == ("running", None)
+    assert sim.rows(run)["a"].status == {"dies": "timed_out"}.get(ends, ends)
 
 
 def test_a_claim_whose_reply_was_lost_is_our_own() -> None:

@@ -30,6 +30,8 @@ ALWAYS: Final = {
     "acknowledged": "An order is acknowledged only after its row has ended.",
     "one end": "A run finishes once, when every order has ended; its done object is created once"
     " and agrees with the rows.",
+    "own effect": "Who repeats a call whose reply was lost takes its own effect for success"
+    " (freeing the lock apart, which is then taken for lost).",
     "end in order": "The lock is completed after the done object is there, and `finished.json`"
     " comes after both.",
 }

@@ -16,6 +16,7 @@ from src.local.world import Delivery
 from tests.simulation.scheduler import Actor, first_come
 
 MINUTE_MS: Final = 60_000
+HAND_OVERS: Final = ("workers.start", "builds.start")
 DELAYS_MS: Final = (10, 50, 200, 1_000, 15_000, 50_000)  # of events
 
 
@@ -141,9 +142,11 @@ class Chance(Policy):
         chance = self.random.random()
         if not self.faults or self._deadly <= chance <= 1 - self._sluggish:
             return None
-        if when == "before" and self.random.random() < 0.2:
-            return Repeat()
         self.faults -= 1
+        if self.random.random() < 0.4:
+            if when == "before" and self.random.random() < 0.5:
+                return Repeat()
+            return Refuse(permanent=call in HAND_OVERS and self.random.random() < 0.5)
         if chance < self._deadly:
             return Die(lost=self.random.random() < 0.2)
         return Pause(self.random.choice((1_000, 20_000, 46_000, 100_000, 5 * MINUTE_MS)))

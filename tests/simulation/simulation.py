@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 from unittest.mock import patch
 
 from src.common import keys
-from src.common.errors import Permanent, Transient
+from src.common.errors import Conflict, Permanent, Transient
 from src.common.messages import Dispatch
 from src.common.status import OrderStatus
 from src.local.memory import MemoryWorkers
@@ -33,14 +33,15 @@ from src.worker.app import Worker
 from src.worker.decide import Deadline
 from src.worker.execution import Ending, Execution
 from tests.simulation.aws import SimulatedAws
-from tests.simulation.invariants import Violation
-from tests.simulation.policy import Die, Pause, Policy, Refuse, Repeat
+from tests.simulation.invariants import Violation, hold
+from tests.simulation.policy import HAND_OVERS, Die, Pause, Policy, Refuse, Repeat
 from tests.simulation.scheduler import CALL_MS, Actor, Scheduler
 from tests.simulation.story import Story
 from tests.simulation.watch import Watch
 from tests.support.build import NOW
 
 COMMANDS_MS: Final = 7_000  # what an order's commands take
+TAKEN_FOR_LOST: Final = frozenset({"locks.release"})  # nobody can tell who freed it
 RESEND_S: Final = 10  # a caller who got no answer asks again
 
 
@@ -188,10 +189,17 @@ class Simulation:
         self.scheduler.point()
         self.calls.append((actor.name, name))
         number = len(self.calls)
-        if self._suffer(number, name, "before"):  # the reply is lost, and the SDK repeats the call
-            self._do(actor, name, do, args, named)
-        out = self._do(actor, name, do, args, named)
-        self._suffer(number, name, "after")
+        if self._suffer(
+            number, name, "before", args
+        ):  # the reply is lost, and the SDK repeats the call
+            lost = self._do(actor, name, do, args, named)
+            out = self._do(actor, name, do, args, named)
+            refused = isinstance(out, Conflict) and not isinstance(lost, Exception)
+            own = name in TAKEN_FOR_LOST or not refused
+            self._hold(lambda: hold("own effect", own, f"{actor.name}'s second {name}: {out!r}"))
+        else:
+            out = self._do(actor, name, do, args, named)
+        self._suffer(number, name, "after", args)
         if isinstance(out, Exception):
             raise out
         return out
@@ -217,7 +225,7 @@ class Simulation:
             self._hold(lambda: self.watch.see(actor.name, name, args, named, out))
         return out
 
-    def _suffer(self, number: int, name: str, when: str) -> bool:
+    def _suffer(self, number: int, name: str, when: str, args: tuple[Any, ...]) -> bool:
         """Let a process suffer what the policy says; return whether its call is made twice."""
         actor = self.scheduler.current
         assert actor is not None
@@ -243,6 +251,8 @@ class Simulation:
                 self._tell(self.faults[-1])
                 if actor.order is not None:
                     self.disturbed.add(actor.order)
+                if permanent and name in HAND_OVERS:
+                    self.disturbed.add(args[0].num)
                 raise (Permanent if permanent else Transient)(f"calling {name}: not now")
         return False
 

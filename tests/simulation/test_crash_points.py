@@ -3,7 +3,9 @@
 `before` and `after`: the process is killed before or after the call's effect, and the platform
 repeats its event. `lost`: an orchestrator's event is gone with it, as after three deaths, so that
 the watchdogs alone go on. `paused`: the process stands still for longer than a lease, then goes on.
-`repeated`: the reply to the call is lost, and the SDK makes it once more.
+`repeated`: the reply to the call is lost, and the SDK makes it once more. `refused`: a hand-over
+fails, and the platform says that trying again cannot help. (Refusals that pass are in
+test_faults_of_aws.py.)
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from tests.simulation.invariants import Violation, hold
 from tests.simulation.jobs import REFERENCES
 from tests.simulation.moto import on_moto
 from tests.simulation.plugin import Counted
-from tests.simulation.policy import Die, Fault, OneFault, Pause, Policy, Repeat
+from tests.simulation.policy import HAND_OVERS, Die, Fault, OneFault, Pause, Policy, Refuse, Repeat
 from tests.simulation.simulation import Simulation
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
@@ -35,6 +37,8 @@ KINDS: dict[str, tuple[str, Fault]] = {
     "lost after": ("after", Die(lost=True)),
     "paused": ("before", Pause(LONGER_THAN_A_LEASE_MS)),
     "repeated": ("before", Repeat()),
+    "refused before": ("before", Refuse(permanent=True)),
+    "refused after": ("after", Refuse(permanent=True)),
 }
 
 
@@ -76,8 +80,9 @@ def points(name: str, kind: str) -> list[int]:
     orchestrators = "lost" in kind  # for others it would be the same as without
     return [
         number
-        for number, (who, _) in enumerate(calls, 1)
-        if who.startswith(ORCHESTRATOR) or not orchestrators
+        for number, (who, call) in enumerate(calls, 1)
+        if (who.startswith(ORCHESTRATOR) or not orchestrators)
+        and (call in HAND_OVERS or "refused" not in kind)
     ]
 
 
