@@ -31,10 +31,15 @@ class Policy:
         """Return the longest pause before an attempt (the first is 0)."""
         return min(self.cap_s, self.base_s * 2.0**attempt)
 
+    def pause_s(self, attempt: int) -> float:
+        """Return the pause before the attempt that follows the given one (the first is 1)."""
+        return random.uniform(0, self.longest_s(attempt))  # noqa: S311 - jitter, no secret
+
 
 CALL: Final = Policy(attempts=5, base_s=0.05, cap_s=2)  # of a service, by a holder of a lease
 UPLOAD: Final = Policy(attempts=5, base_s=0.2, cap_s=5)  # through a presigned URL
 SUBMIT: Final = Policy(attempts=4, base_s=0.5, cap_s=8)  # of a job, by a person who waits
+COMMENT: Final = Policy(attempts=3, base_s=0.5, cap_s=2)  # on a pull request, worth repeating
 REPORT: Final = Policy(attempts=6, base_s=1, cap_s=20)  # of a result, which nobody else has
 
 
@@ -50,9 +55,8 @@ def attempts(
     pause before another one and as much again for that itself.
     """
     for attempt in range(1, policy.attempts + 1):
-        longest_s = policy.longest_s(attempt)
-        last = attempt == policy.attempts or left_s() < 2 * longest_s
+        last = attempt == policy.attempts or left_s() < 2 * policy.longest_s(attempt)
         yield last
         if last:
             return
-        sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, no secret
+        sleep(policy.pause_s(attempt))

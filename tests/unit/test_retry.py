@@ -14,7 +14,7 @@ from src.common.aws import bounds
 from src.common.aws.clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Clients
 from src.common.aws.errors import calling
 from src.common.errors import Transient
-from src.common.retry import CALL, REPORT, UPLOAD, Policy, attempts
+from src.common.retry import CALL, COMMENT, REPORT, UPLOAD, Policy, attempts
 from src.orchestrator.lease import RENEW_BELOW_MS
 
 pytestmark = pytest.mark.unit
@@ -30,7 +30,7 @@ class Invocation:
         return self.left_ms
 
 
-@pytest.mark.parametrize("policy", [CALL, UPLOAD, REPORT])
+@pytest.mark.parametrize("policy", [CALL, UPLOAD, COMMENT, REPORT])
 def test_attempts_are_bounded_and_pauses_grow_to_a_cap(policy: Policy) -> None:
     slept: list[float] = []
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from src.common.comments.note import Note, Posted
 from src.common.comments.render import marker
 from src.common.errors import Permanent, ServiceError, Transient
+from src.common.retry import COMMENT
 
 if TYPE_CHECKING:
     from github.GithubException import GithubException
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CALL_S: Final = 5  # of one request, to connect and between two bytes
-PAUSES_S: Final = (0.5, 1.5)  # before the second and third attempt of what is worth repeating
 _MESSAGE: Final = 200  # characters of GitHub's own words
 
 
@@ -64,15 +64,16 @@ class GitHubComments:
         quiet_s = self._quiet_until.get(note.place.api, 0.0) - self._monotonic()
         if quiet_s > 0 and not note.worth_repeating:
             raise Transient(f"GitHub asked to be left alone for {quiet_s:.0f} s more")
-        for pause in (*PAUSES_S, None) if note.worth_repeating else (None,):
+        most = COMMENT.attempts if note.worth_repeating else 1
+        for attempt in range(1, most + 1):
             try:
                 return self._attempt(note, token, until - self._monotonic())
             except Transient as error:
                 after_s = error.after_s if isinstance(error, _Later) else None
                 if after_s is not None:
                     self._quiet_until[note.place.api] = self._monotonic() + after_s
-                wait = pause if after_s is None or pause is None else max(after_s, pause)
-                if wait is None or self._monotonic() + wait + 1 > until:
+                wait = max(after_s or 0, COMMENT.pause_s(attempt))
+                if attempt == most or self._monotonic() + wait + 1 > until:
                     raise
                 log.info("commenting on %s: %s; again in %.1f s", note.place, error, wait)
                 self._sleep(wait)
