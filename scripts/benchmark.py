@@ -1,12 +1,12 @@
 """Prints what a run costs: seconds and memory of local runs, AWS calls and bytes of an order.
 
-    make bench                 # local runs, imports, and calls at 10 and 100 orders (a minute)
-    make bench ARGS=--full     # calls at 1,000 orders too (some minutes: moto is slow there)
+    make bench                 # local runs, imports, calls at 10 to 100 orders (two minutes)
+    make bench ARGS=--full     # also calls and bytes at 1,000 against those at 10 (on moto: minutes)
 
 Local runs are whole processes (`.venv/bin/iac-ci run`), each the best of three; `ratio` compares
 with what the named tools took on a like machine for the same orders of `true`. Calls are counted by
-botocore's own hooks on moto, with scripted workers; what those workers call (bundle, claim, result)
-is added as three. Nothing here judges: figures only.
+botocore's own hooks on moto, with scripted workers; what these send by presigned URLs (claim, result)
+is added. Nothing here judges: each figure stands beside its goal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT))
 
 CLI = Path(sys.executable).with_name("iac-ci")
 HANDLERS = ("process_webhook", "orchestrator", "watchdog_check", "worker")
-WORKER_CALLS = 3  # GET the bundle, PUT the claim, PUT the result
+GOAL_CALLS = 12  # AWS calls an order, at most
+PRESIGNED = 2  # what a worker sends without botocore: PUT the claim, PUT the result
 
 # Seconds that other tools took as whole processes on two cores, and the goal set for this one.
 PEERS = {
@@ -106,22 +107,31 @@ def imports() -> None:
         print(f"{name:30} {min(float(run.stdout) for run in runs):8.2f}     0.5")
 
 
-def aws_calls(*, full: bool) -> None:
-    """Count AWS calls and bytes of an order."""
-    print("\nAWS calls of an order           orders  one event a result   results together   bytes")
-    shapes = [
-        ("independent", 10, wide(10)),
-        ("chain", 10, chain(10)),
-        ("10 layers, each of all before", 100, layers(10, 10)),
-        ("independent", 100, wide(100)),
-    ]
-    if full:
-        shapes.append(("independent", 1000, wide(1000)))
-    for name, count, orders in shapes:
-        apart = _calls(orders, records_per_event=1) if count < 1000 else None
-        calls, size = _calls(orders, records_per_event=100)
-        shown = f"{apart[0]:18.1f}" if apart else f"{'-':>18}"
-        print(f"{name:30} {count:7}  {shown} {calls:18.1f} {size:7.0f}")
+def aws_calls() -> None:
+    """Count AWS calls of an order: in all, and of each further one, without the run's own calls."""
+    print("\nAWS calls of an order             orders   in all   each further    goal")
+    for name, sizes, make in (
+        ("chain", (10, 20, 100), chain),
+        ("layers of 10, each of all before", (50, 100), lambda count: layers(count // 10, 10)),
+        ("independent", (10, 20, 100), wide),
+    ):
+        for kind, records in (("an event a result", 1), ("results together", 100)):
+            print(f"{name}, {kind}")
+            last = 0, 0.0
+            for count in sizes:
+                calls = _calls(make(count), records_per_event=records)[0]
+                further = (calls * count - last[1]) / (count - last[0]) if last[0] else None
+                last = count, calls * count
+                shown = f"{further:14.1f}" if further else f"{'':14}"
+                print(f"{'':32} {count:7} {calls:8.1f} {shown} {GOAL_CALLS:7}")
+
+
+def aws_growth() -> None:
+    """Compare calls and bytes of an order in a run of ten and in one of a thousand."""
+    print("\nindependent orders, results together    10    1,000   ratio    goal")
+    ten, thousand = (_calls(wide(count), records_per_event=100) for count in (10, 1000))
+    for name, few, many in zip(("calls", "bytes"), ten, thousand, strict=True):
+        print(f"{name + ' of an order':34} {few:7.1f} {many:8.1f} {many / few:7.2f} {1.2:7}")
 
 
 def _calls(orders: list[dict[str, Any]], *, records_per_event: int) -> tuple[float, float]:
@@ -138,7 +148,7 @@ def _calls(orders: list[dict[str, Any]], *, records_per_event: int) -> tuple[flo
         sim.run_to_end({"username": "bench", "orders": orders})
         sim.let_watchdogs_end()
         tallies = [tally for op, tally in moto.calls.tallies.items() if op.handler]
-    calls = sum(tally.calls for tally in tallies) / len(orders) + WORKER_CALLS
+    calls = sum(tally.calls for tally in tallies) / len(orders) + PRESIGNED
     return calls, sum(tally.sent + tally.received for tally in tallies) / len(orders)
 
 
@@ -147,4 +157,6 @@ if __name__ == "__main__":
     imports()
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[variable]
-    aws_calls(full="--full" in sys.argv)
+    aws_calls()
+    if "--full" in sys.argv:
+        aws_growth()
