@@ -1,12 +1,12 @@
 """Prints what a run costs: seconds and memory of local runs, AWS calls and bytes of an order.
 
     make bench                 # local runs, imports, calls at 10 to 100 orders (two minutes)
-    make bench ARGS=--full     # also calls and bytes at 1,000 against those at 10 (on moto: minutes)
+    make bench ARGS=--full     # also calls and bytes at 1,000 against those at 10 (more minutes)
 
 Local runs are whole processes (`.venv/bin/iac-ci run`), each the best of three; `ratio` compares
 with what the named tools took on a like machine for the same orders of `true`. Calls are counted by
-botocore's own hooks on moto, with scripted workers; what these send by presigned URLs (claim, result)
-is added. Nothing here judges: each figure stands beside its goal.
+botocore's own hooks on moto, with scripted workers; what these send by presigned URLs (claim,
+result) is added. Nothing here judges: each figure stands beside its goal.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ GUARDS: Final = (
         4,
         "packaging ends only after the orchestrator came",
         PACKAGE,
-        "        self._wait_until_seen(run, until)\n",
+        "        run = self._wait_until_seen(run, until)\n",
         "",
     ),
     Guard(
@@ -391,6 +391,20 @@ GUARDS: Final = (
         DRAFT,
         "if order.open == 1:",
         "if order.open >= 1:",
+    ),
+    Guard(
+        16,
+        "a run that closes puts what packaging has not, as ended",
+        STEP,
+        "                draft.put_ended(num, event)\n",
+        "                pass\n",
+    ),
+    Guard(
+        16,
+        "a late packager puts no bundle of an order that has ended",
+        PACKAGE,
+        "if row.status in TERMINAL:  # the run closed meanwhile",
+        "if False:",
     ),
     Guard(
         7,

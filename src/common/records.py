@@ -230,7 +230,7 @@ class Change:
     """One atomic step of a run: the run item, changed rows and the events that tell of it.
 
     Written in one transaction, conditional on `run.rev - 1` (and each row's `rev - 1`) being
-    stored, and on the lock being as `lock` expects it.
+    stored, and on the lock being as `lock` expects it. A row of `rev` 0 is new: there must be none.
     """
 
     run: Run

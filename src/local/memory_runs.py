@@ -93,7 +93,7 @@ class MemoryRunStore:
                 raise _conflict(run)
             for order in change.orders:
                 row = self._rows.get((order.run_id, order.num))
-                if row is None or row.rev != order.rev - 1:
+                if (-1 if row is None else row.rev) != order.rev - 1:
                     raise _conflict(run)
             if change.lock is not None:
                 self._locks.move(change.lock, f"committing {run.run_id} at revision {run.rev}")

@@ -211,4 +211,5 @@ class _Local:
     def _changed(self, change: Change) -> None:
         now = self._world.clock.now_ms()
         for order in change.orders:
-            self._watcher.order_changed(order.num, order.status, now)
+            if order.rev:  # else it was put as ended in a run that closed before it was packaged
+                self._watcher.order_changed(order.num, order.status, now)

@@ -26,6 +26,7 @@ class View:
     orders: Mapping[str, Order] = field(default_factory=dict)
     looked: frozenset[str] = frozenset()
     results: Mapping[str, Result | None] = field(default_factory=dict)
+    names: Mapping[str, str] | None = None  # of orders, by number, as the request has them
     watched: bool = False  # the run's own watchdog was started
     handed: frozenset[str] = frozenset()  # handed over in this round
     deferred: frozenset[str] = frozenset()  # throttled: leave for the next round
@@ -93,6 +94,13 @@ class LookUp:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadNames:
+    """Read the orders' names in the request."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Tell workers to stop, all at once: what else a cancel takes may last longer than it may."""
 
@@ -134,4 +142,4 @@ class Acknowledge:
     late: Result | None = None
 
 
-Action = StartRunWatchdog | Load | LookUp | Stop | Commit | HandOver | End | Acknowledge
+Action = StartRunWatchdog | Load | LookUp | ReadNames | Stop | Commit | HandOver | End | Acknowledge

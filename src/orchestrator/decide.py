@@ -27,6 +27,7 @@ from src.orchestrator.actions import (
     HandOver,
     Load,
     LookUp,
+    ReadNames,
     StartRunWatchdog,
     Stop,
     View,
@@ -50,6 +51,9 @@ def decide(view: View) -> tuple[Action, ...]:
         return tuple(LookUp(frozenset(batch)) for batch in _batches(unread, RESULTS_AT_ONCE))
     if run.finished_at is not None:
         return _acknowledge(view)
+    absent = view.looked - view.orders.keys()
+    if absent and _sweeping(view) and view.names is None:
+        return (ReadNames(run.digest),)
     if endings := _endings(view):
         return endings
     draft = step(view)

@@ -106,10 +106,24 @@ class Draft:
             end_by=min(start_by + order.timeout * 1000, self.run.end_by),
         )
 
-    def drop_missing(self, event: OrderEvent) -> None:
-        """Let `event` happen to queued orders that packaging never wrote: they only count."""
-        count = self.counts.pop(OrderStatus.QUEUED, 0)
-        self.counts[advance(OrderStatus.QUEUED, event)] += count
+    def put_ended(self, num: str, event: OrderEvent) -> None:
+        """Put the row of a queued order that packaging has not written, ended by `event`."""
+        run, names = self.run, self._view.names or {}
+        self.changed[num] = order = Order(
+            run_id=run.run_id,
+            num=num,
+            name=names.get(num, num),
+            timeout=0,
+            start_window=0,
+            url_lifetime=0,
+            ttl=run.ttl,
+            identity="",  # no bundle will be encrypted to it
+            status=advance(OrderStatus.QUEUED, event),
+            reason=run.reason,
+        )
+        self.counts[OrderStatus.QUEUED] -= 1
+        self.counts[order.status] += 1
+        self.tell(order.name, _PAST[event], order.status, order.reason)
 
     def tell(
         self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from src.common import keys
-from src.common.codec import encode
+from src.common.codec import decode, encode
 from src.common.errors import Permanent
 from src.common.messages import (
     MAX_HINTS,
@@ -19,6 +19,7 @@ from src.common.messages import (
     read_claim,
     read_result,
 )
+from src.common.outcome import order_names
 from src.common.ports import (
     Builds,
     Clock,
@@ -39,6 +40,7 @@ from src.orchestrator.actions import (
     HandOver,
     Load,
     LookUp,
+    ReadNames,
     StartRunWatchdog,
     Stop,
     View,
@@ -81,12 +83,8 @@ class Performer:
             case StartRunWatchdog(run):
                 self._watch_run(run)
                 return view.having(watched=True)
-            case Load(nums):
-                rows = self.ports.runs.orders(view.run.run_id, nums)
-                return view.having(orders={**view.orders, **rows}, looked=view.looked | nums)
-            case LookUp(nums):
-                results = {num: self.result(view.run.run_id, num) for num in sorted(nums)}
-                return view.having(results={**view.results, **results})
+            case Load() | LookUp() | ReadNames():
+                return self._read(action, view)
             case Stop(nums):
                 self._stop(view.run.run_id, nums)
                 return view.having(stopping=view.stopping | nums)
@@ -128,6 +126,23 @@ class Performer:
         """Read the result of an order, or of packaging; None when there is none."""
         body = self.ports.internal.get(keys.result_key(run_id, num))
         return None if body is None else read_result(body, f"the result of {run_id}:{num}")
+
+    def _read(self, action: Load | LookUp | ReadNames, view: View) -> View:
+        match action:
+            case Load(nums):
+                rows = self.ports.runs.orders(view.run.run_id, nums)
+                return view.having(orders={**view.orders, **rows}, looked=view.looked | nums)
+            case LookUp(nums):
+                results = {num: self.result(view.run.run_id, num) for num in sorted(nums)}
+                return view.having(results={**view.results, **results})
+            case ReadNames(digest):
+                return view.having(names=self._names(digest))
+            case _:
+                assert_never(action)
+
+    def _names(self, digest: str) -> dict[str, str]:
+        request = self.ports.internal.get(keys.request_key(digest))
+        return {} if request is None else order_names(decode(request))
 
     def _hand_over(self, order: Order, view: View) -> View:
         """Start the watchdog, then the worker; both may be repeated. Only this order suffers."""

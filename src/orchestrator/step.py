@@ -101,16 +101,22 @@ def _confirm(view: View, draft: Draft) -> None:
 
 
 def _sweep(view: View, draft: Draft) -> None:
-    """End what is queued in a run that closed; rows that packaging never wrote count as skipped."""
+    """End what is queued in a run that closed.
+
+    A row that packaging has not written is put as ended: a packager that is late finds it there, as
+    every write of a packager is put-if-absent. An order to be carried over has ended anyway.
+    """
     assert draft.run.closing is not None
     event = CLOSED[draft.run.closing][0]
     for num in sorted(view.looked):
         order = draft.order(num)
-        if order is not None and order.status is OrderStatus.QUEUED and draft.room:
+        if not draft.room:
+            return
+        if order is None:
+            if not draft.run.carries(num):
+                draft.put_ended(num, event)
+        elif order.status is OrderStatus.QUEUED:
             draft.move(order, event, reason=draft.run.reason)
-    rows = [order for num in view.looked if (order := draft.order(num)) is not None]
-    if not any(order.status is OrderStatus.QUEUED for order in rows):
-        draft.drop_missing(event)
 
 
 def _tell_dependents(draft: Draft) -> None:

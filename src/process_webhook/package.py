@@ -22,7 +22,7 @@ from src.common.job import GitCode, Job, OrderSpec, parse_job
 from src.common.messages import Result
 from src.common.ports import Clock, ObjectStore, RunStore, SecretSource
 from src.common.records import Order, Packaging, Run
-from src.common.status import OrderStatus
+from src.common.status import TERMINAL, OrderStatus
 from src.process_webhook import carried
 from src.process_webhook.carried import Each
 from src.process_webhook.secrets import credential, resolve
@@ -103,7 +103,10 @@ class Package:
             result = _refused(error)
         except Permanent as error:  # trying again cannot help, so the run is told why at once
             result = Result(status=OrderStatus.FAILED, reason=str(error)[:1000])
-        self._wait_until_seen(run, until)
+        run = self._wait_until_seen(run, until)
+        if run.closing is not None:
+            log.warning("packaging %s: the run is over", run_id)
+            return None
         result = Result(
             status=result.status,
             reason=result.reason,
@@ -150,6 +153,8 @@ class Package:
 
             def upload(pair: Pair) -> None:
                 order, row = pair
+                if row.status in TERMINAL:  # the run closed meanwhile
+                    return
                 code = sources.code(order, commits)
                 env = {**job.plain_env(order), **secrets[order.num]}
                 contents = bundle.Bundle(
@@ -200,8 +205,8 @@ class Package:
             return None
         return credential(job.git_token_location, self.secrets)
 
-    def _wait_until_seen(self, run: Run, until: int) -> None:
-        """Return once the orchestrator came; a result without it would wake nobody for sure.
+    def _wait_until_seen(self, run: Run, until: int) -> Run:
+        """Return the run item once the orchestrator came: else a result might wake nobody.
 
         S3 may tell it minutes late, or its event was used up in an outage: it is woken again and
         again meanwhile.
@@ -214,7 +219,7 @@ class Package:
         while True:
             stored = self.runs.run(run.run_id)
             if stored is not None and stored.seen_at is not None:
-                return
+                return stored
             given_up = self._given_up(until)
             if given_up or self.clock.now_ms() >= wake_at:
                 self.internal.put(keys.accepted_key(run.run_id), _WAKE)

@@ -351,6 +351,17 @@ def test_a_change_of_a_row_that_moved_on_writes_nothing(world: PortWorld, run: R
     assert world.runs.events(run.trace_id) == []
 
 
+def test_a_change_may_put_a_row_that_is_absent_and_no_other(world: PortWorld, run: Run) -> None:
+    accepted(world, run)
+    new = an_order(1, run_id=run.run_id, status="skipped", rev=0)
+    world.runs.commit(change(following(run), (new,)))
+
+    assert world.runs.add_orders([an_order(1, run_id=run.run_id)]) == [new]
+    with pytest.raises(Conflict):
+        world.runs.commit(change(following(following(run)), (replace(new, name="other"),)))
+    assert world.runs.run_and_orders(run.run_id, ["0001"]) == (following(run), {"0001": new})
+
+
 @pytest.mark.parametrize("missing", ["run", "row"])
 def test_a_change_of_what_is_missing_is_a_conflict(
     world: PortWorld, run: Run, missing: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections import Counter
 from dataclasses import replace
@@ -202,7 +203,50 @@ def test_done_shows_no_order_of_a_closed_run_as_waiting(close: str, status: str)
 
     assert {order["status"] for order in sim.done(RUN)["orders"].values()} == {status}
     assert run.counts == {status: 2}
-    assert sim.rows(run) == {}
+    assert {row.status for row in sim.rows(run).values()} == {status}
+    assert sim.adapters.internal.get(keys.bundle_key(RUN, "0001")) is None
+
+
+def calls_of_a_packager() -> int:
+    sim = FaultySim()
+    sim.submit(a_job("a", "b"), run_id=RUN)
+    packager = sim.world._queue.pop()
+    sim.settle()
+    before = len(sim.faults.calls)
+    sim.world.functions[packager.function](packager.event, sim.world.context("alone"))
+    return len(sim.faults.calls) - before
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("nth", range(1, calls_of_a_packager() + 1))
+def test_a_run_that_closes_while_its_packager_is_at_work_leaves_no_order_queued(
+    nth: int, *, dies: bool
+) -> None:
+    """The run is over before the n-th call of the packager, which may die there."""
+    sim = FaultySim()
+    sim.submit(a_job("a", "b"), run_id=RUN)
+    packager = sim.world._queue.pop()
+    sim.settle()
+    begun, ran = len(sim.faults.calls), []
+
+    def meanwhile(call: int, _name: str, when: str) -> BaseException | None:
+        if call == begun + nth and when == "before" and not ran:
+            ran.append(True)
+            sim.adapters.internal.put(keys.cancel_key(RUN), b"{}")
+            sim.settle()
+            return ProcessDied("here") if dies else None
+        return None
+
+    sim.faults.strike = meanwhile
+    with contextlib.suppress(RuntimeError):
+        sim.world.functions[packager.function](packager.event, sim.world.context("slow"))
+    sim.world.functions[packager.function](packager.event, sim.world.context("again"))
+    run = sim.finish(RUN)
+
+    assert ran
+    assert run.status is JobStatus.CANCELLED
+    assert [row.status for row in sim.rows(run).values()] == ["cancelled", "cancelled"]
+    assert sim.worker.started == {}
 
 
 def test_packaging_that_never_ends_is_ended_by_the_runs_watchdog() -> None:

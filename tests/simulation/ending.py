@@ -45,11 +45,6 @@ class Ending:
         return (len(self.sim.faults) * FAULTY_MS or CALM_MS) + self.sim.policy.late_ms
 
     @property
-    def late_rows(self) -> set[str]:
-        """The orders whose rows were put when the run had ended."""
-        return self.sim.watch.models[self.run.run_id].late_rows
-
-    @property
     def closed(self) -> bool:
         """Whether the run was ended early."""
         return self.run.closing is not None
@@ -122,10 +117,8 @@ def _right_end(ending: Ending) -> None:
     """The reference: what each order ends as, by the outcomes that its commands were given."""
     sim, plan = ending.sim, ending.plan
     for num in plan.needs:
-        row = ending.rows.get(num)
-        if row is None or num in ending.late_rows:
-            hold("right end", ending.closed, f"{num} has no row, or had none when the run ended")
-            continue
+        hold("right end", num in ending.rows, f"{num} has no row")
+        row = ending.rows[num]
         outcome = sim.outcomes.get(row.name, "succeeded")
         stopped = [
             need
@@ -149,7 +142,7 @@ def _true_story(ending: Ending) -> None:
         told.setdefault(event.order_name, []).append(event.event)
     twice = {n: c for n, names in told.items() if (c := Counter(names)) and max(c.values()) > 1}
     hold("true story", not twice, f"told twice: {twice}")
-    for row in (row for num, row in ending.rows.items() if num not in ending.late_rows):
+    for row in ending.rows.values():
         expected = [str(row.status)]
         if row.dispatched_at is not None:
             expected.insert(0, "claimed")

@@ -9,7 +9,7 @@ stands in the stores after a step must be what the model has (`watch.py` sees to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -97,8 +97,6 @@ class RunModel:
     finished_json: bool = False
     orders: dict[str, OrderModel] = field(default_factory=dict)
     rows: dict[str, Order] = field(default_factory=dict)  # as they were written last
-    read: dict[str, set[str]] = field(default_factory=dict)  # the rows that each process has read
-    late_rows: set[str] = field(default_factory=set)  # put too late for who ended the run to see
     came: dict[str, int] = field(default_factory=dict)  # when what waits for its effect came
     lags: dict[str, int] = field(default_factory=dict)  # how long (ms) each of those waited
     poked: set[str] = field(default_factory=set)  # had a result when a poke that waits was made
@@ -119,8 +117,7 @@ class RunModel:
         hold("whole packaging", self.item is not None, f"the row of {num} is of no run")
         hold("legal moves", row.status == "queued", f"{num} begins as {row.status}")
         self.rows[num] = row
-        if self.finished is not None:
-            self.late_rows.add(num)
+        hold("one end", self.finished is None, f"a row of {num}, and the run has ended")
 
     def add_bundle(self, num: str) -> None:
         """Step: packaging put a bundle."""
@@ -243,11 +240,7 @@ class RunModel:
 
     # -- the orchestrator's writes ------------------------------------------------------------
 
-    def read_rows(self, who: str, nums: Iterable[str]) -> None:
-        """Step: a process read rows."""
-        self.read.setdefault(who, set()).update(nums)
-
-    def commit(self, who: str, change: Change) -> None:
+    def commit(self, change: Change) -> None:
         """Step: one atomic change; a repetition of the last one is none."""
         run = change.run
         hold("fenced", self.item is not None, "a change of no run")
@@ -270,7 +263,7 @@ class RunModel:
             self.rows[order.num] = order
         self.item = run
         if run.finished_at is not None:
-            self._finish(who, run)
+            self._finish(run)
         self._books(run)
         if change.lock is not None:
             self._move_lock(change.lock)
@@ -288,9 +281,11 @@ class RunModel:
     def _move(self, after: Order) -> None:
         num, new = after.num, str(after.status)
         order, before = self.orders[num], self.rows.get(num)
-        hold("legal moves", before is not None, f"{num} has no row")
-        assert before is not None
-        hold("fenced", before.rev == after.rev - 1, f"{num}: {after.rev} on {before.rev}")
+        if before is None:  # a run that closed puts what packaging has not, as ended
+            hold("legal moves", new in ("skipped", "cancelled"), f"{num} is put as {new}")
+            hold("fenced", after.rev == 0, f"{num}: {after.rev} on none")
+        else:
+            hold("fenced", before.rev == after.rev - 1, f"{num}: {after.rev} on {before.rev}")
         if new == order.status:
             hold("legal moves", new == "queued", f"{num}, which is {new}, was written again")
             return
@@ -328,15 +323,8 @@ class RunModel:
     def _books(self, run: Run) -> None:
         """Compare the run item with the rows, as this change leaves both."""
         counts = Counter(order.status for order in self.orders.values())
-        if self.finished is not None:  # what packaging put too late, or never, counts as closed
-            gone = {num for num, order in self.orders.items() if order.status not in ENDED}
-            counts -= Counter(queued=len(gone))
-            counts += Counter(
-                {"cancelled" if self.closing == "cancelled" else "skipped": len(gone)}
-            )
-        if self.finished is not None or self.closing is None:
-            stored = {status: count for status, count in run.counts.items() if count}
-            hold("true books", stored == dict(counts), f"counts {stored}, rows {dict(counts)}")
+        stored = {status: count for status, count in run.counts.items() if count}
+        hold("true books", stored == dict(counts), f"counts {stored}, rows {dict(counts)}")
         busy = sum(counts[status] for status in BUSY)
         limit = self.plan.max_parallel
         hold("limited", limit is None or busy <= limit, f"{busy} orders at once, not {limit}")
@@ -359,12 +347,9 @@ class RunModel:
             told = not (self.plan.needs[num] & untold)
             hold("true books", not told, f"{num} waits for nobody, and is not ready")
 
-    def _finish(self, who: str, run: Run) -> None:
-        unended = {num for num in self.rows if self.orders[num].status not in ENDED}
-        known = unended & self.read.get(who, set())
-        hold("one end", not known, f"{known} have not ended")
-        self.late_rows |= unended
-        hold("one end", self.closing or not unended, f"{unended} have not ended")
+    def _finish(self, run: Run) -> None:
+        unended = {num for num, order in self.orders.items() if order.status not in ENDED}
+        hold("one end", not unended, f"{unended} have not ended")
         bad = [
             num
             for num, order in self.orders.items()

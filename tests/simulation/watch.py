@@ -65,15 +65,8 @@ class Watch:
                 model.add_row(given.num, stored)
         self._compare_rows(orders[0].run_id)
 
-    def _orders(self, who: str, out: dict[str, Order], run_id: str, _nums: Any) -> None:
-        if run_id in self.models:
-            self.models[run_id].read_rows(who, out)
-
-    def _run_and_orders(self, who: str, out: Any, run_id: str, nums: Any) -> None:
-        self._orders(who, out[-1], run_id, nums)
-
-    def _commit(self, who: str, _out: None, change: Change) -> None:
-        self.models[change.run.run_id].commit(who, change)
+    def _commit(self, _who: str, _out: None, change: Change) -> None:
+        self.models[change.run.run_id].commit(change)
         self._compare_rows(change.run.run_id)
         self._compare_lock(change.run.run_id)
 
@@ -173,9 +166,6 @@ class Watch:
 _STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "runs.accept": Watch._accept,
     "runs.add_orders": Watch._add_orders,
-    "runs.orders": Watch._orders,
-    "runs.run_and_orders": Watch._run_and_orders,
-    "runs.look": Watch._run_and_orders,
     "runs.commit": Watch._commit,
     "locks.mark": Watch._mark,
     "locks.take": Watch._take,

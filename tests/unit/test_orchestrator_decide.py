@@ -14,6 +14,7 @@ from src.orchestrator.actions import (
     HandOver,
     Load,
     LookUp,
+    ReadNames,
     StartRunWatchdog,
     Stop,
     View,
@@ -314,16 +315,19 @@ def test_packaging_that_failed_skips_every_order_also_those_without_a_row() -> N
 
     assert decide(view) == (Load(frozenset({"0001", "0002", "0003"})),)
 
-    change = the_change(
-        a_view(
-            run,
-            [an_order(1)],
-            marks=["0000"],
-            results=refused,
-            looked=frozenset({"0001", "0002", "0003"}),
-        )
-    )
+    every = frozenset({"0001", "0002", "0003"})
+    view = a_view(run, [an_order(1)], marks=["0000"], results=refused, looked=every)
 
+    assert decide(view) == (ReadNames(run.digest),)
+
+    change = the_change(view.having(names={"0002": "two"}))
+
+    assert [(o.num, o.name, o.status, o.rev) for o in change.orders] == [
+        ("0001", an_order(1).name, S.SKIPPED, 1),
+        ("0002", "two", S.SKIPPED, 0),  # absent: put as ended, before a late packager does
+        ("0003", "0003", S.SKIPPED, 0),
+    ]
+    assert {order.reason for order in change.orders} == {change.run.reason}
     assert change.run.counts == {"skipped": 3}
     assert change.run.status is JobStatus.FAILED
     assert change.run.reason == "packaging failed: git_ref: no such branch"

@@ -160,6 +160,8 @@ class DynamoRunStore:
             self._orders.conditional_put(_run_item(run), UNCHANGED, before=run.rev - 1),
             *(
                 self._orders.conditional_put(_order_item(order), UNCHANGED, before=order.rev - 1)
+                if order.rev
+                else self._orders.conditional_put(_order_item(order), ABSENT)
                 for order in change.orders
             ),
             *(self._events.conditional_put(_event_item(event)) for event in events.values()),
