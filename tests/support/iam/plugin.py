@@ -109,7 +109,8 @@ def recorder(request: pytest.FixtureRequest) -> Recorder:
 
 
 def _folder(config: pytest.Config) -> Path | None:
-    return config.cache.mkdir(FOLDER) if config.cache else None
+    cache = getattr(config, "cache", None)  # None, or not there: -p no:cacheprovider
+    return cache.mkdir(FOLDER) if cache else None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -143,7 +144,7 @@ def _calls(folder: Path) -> set[Call]:
 def _logged(config: pytest.Config) -> list[str]:
     """Return what the access log of the applied stack says: whole lines."""
     path = Path(config.option.access_log)
-    return path.read_text().splitlines(keepends=False) if path.exists() else []
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def _judged(config: pytest.Config, calls: set[Call], logged: list[str]) -> Report | str | None:
