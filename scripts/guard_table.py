@@ -400,13 +400,6 @@ GUARDS: Final = (
         "                pass\n",
     ),
     Guard(
-        16,
-        "a late packager puts no bundle of an order that has ended",
-        PACKAGE,
-        "if row.status in TERMINAL:  # the run closed meanwhile",
-        "if False:",
-    ),
-    Guard(
         7,
         "DynamoDB: a run changes only at the revision that was read",
         AWS_RUNS,
