@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # other layers' runs do not wait for these
     from tests.support.terraform.plan import Plan
     from tests.support.terraform.planner import Planner
 
-_TOOLCHAIN: Final = pytest.StashKey[Toolchain | str]()
+TOOLCHAIN: Final = pytest.StashKey[Toolchain | str]()
 _TIMEOUT_S: Final = 420  # a first init may download; every terraform call has its own limit
 
 MakePlan = Callable[..., "Plan"]
@@ -39,9 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stage(name): a plan test of that stage")
     if hasattr(config, "workerinput"):
         found = config.workerinput["terraform"]
-        config.stash[_TOOLCHAIN] = found[1] if found[0] else Toolchain.from_json(found[1])
+        config.stash[TOOLCHAIN] = found[1] if found[0] else Toolchain.from_json(found[1])
     elif config.option.markexpr != "unit":
-        config.stash[_TOOLCHAIN] = _find(config)
+        config.stash[TOOLCHAIN] = _find(config)
     if config.option.markexpr == "plan" and config.option.durations is None:
         config.option.durations = 10
 
@@ -57,13 +57,13 @@ def _find(config: pytest.Config) -> Toolchain | str:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    found = node.config.stash.get(_TOOLCHAIN, "not looked for")
+    found = node.config.stash.get(TOOLCHAIN, "not looked for")
     missing = isinstance(found, str)
     node.workerinput["terraform"] = (missing, found if missing else found.as_json())
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    found = config.stash.get(_TOOLCHAIN, None)
+    found = config.stash.get(TOOLCHAIN, None)
     return f"terraform: {found}" if isinstance(found, str) else found and found.header
 
 
@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(
     terminalreporter: Any, config: pytest.Config
 ) -> Generator[None, None, None]:
-    found = config.stash.get(_TOOLCHAIN, "--show-plan is for -m plan")
+    found = config.stash.get(TOOLCHAIN, "--show-plan is for -m plan")
     if config.option.show_plan and isinstance(found, Toolchain):
         for stage in [config.option.stage] if config.option.stage else STAGES:
             terminalreporter.write_line(_shown(config, stage))
@@ -102,7 +102,7 @@ def planned(config: pytest.Config, stage: str) -> Plan | str:
     """Return a stage's plan outside of any test, or why there is none."""
     from tests.support.terraform.planner import PlanFailedError
 
-    found = config.stash.get(_TOOLCHAIN, "not looked for")
+    found = config.stash.get(TOOLCHAIN, "not looked for")
     if isinstance(found, str):
         return found
     try:
@@ -116,7 +116,7 @@ def planned(config: pytest.Config, stage: str) -> Plan | str:
 def planner(request: pytest.FixtureRequest) -> Planner:
     """What plans the stages; skips when this machine cannot."""
     config = request.config
-    found = config.stash.get(_TOOLCHAIN, "not looked for")
+    found = config.stash.get(TOOLCHAIN, "not looked for")
     if isinstance(found, str):
         pytest.skip(found)
     return _planner(config, found, request.getfixturevalue("tmp_path_factory"))
