@@ -227,8 +227,8 @@ GUARDS: Final = (
         8,
         "what is claimed and unconfirmed is handed over again",
         DECIDE,
-        "if keys.is_order_num(mark)} | set(view.run.dispatching)",
-        "if keys.is_order_num(mark)}",
+        "(order := view.orders.get(num)) is not None",
+        "(order := view.orders.get(num)) and (order.dispatched_at or 0) + 5_000 > view.now",
     ),
     Guard(
         9,

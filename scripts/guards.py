@@ -104,7 +104,9 @@ def simulate(folder: Path, options: tuple[str, ...]) -> str:
         command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=LIMIT_S
     )
     if done.returncode not in (0, 1):
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise RuntimeError(
+            f"{' '.join(command)}: {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
     return done.stdout
 
 

@@ -20,8 +20,8 @@ ALWAYS: Final = {
     "legal moves": "An order moves along the transition table, for a reason that is stored; a row"
     " that ended never changes.",
     "claim first": "An order is claimed and has a watchdog before it is handed over.",
-    "one result": "An order has at most one claim and one result, and no result without a claim;"
-    " its row ends as the result says.",
+    "one result": "An order has at most one claim and one result: its claimer's, unless the claimed"
+    " time is over or the run closed; its row ends as the result says.",
     "true books": "At every revision the run item's counters, ready orders and lists agree with"
     " the rows.",
     "whole packaging": "Packaging succeeds only after the orchestrator came and every row and"
@@ -41,8 +41,8 @@ FINALLY: Final = {
     " fault.",
     "in time": "An order that was dispatched ends by its deadline plus two minutes, plus six after"
     " a fault.",
-    "takes effect": "A result, the end of packaging and a cancel take effect within two minutes,"
-    " six after a fault.",
+    "takes effect": "A result takes effect within two minutes, four after a fault; the end of"
+    " packaging and a cancel within two, six after one.",
     "exactly once": "Every command list that had to start did, unless its own process was killed.",
     "right end": "Every order and the job end as dependencies and results say.",
     "true story": "The events tell each thing that happened once, in its order, and nothing else.",

@@ -61,6 +61,7 @@ class OrderModel:
     token: str | None = None
     claim: str | None = None  # who created it: the name of a process
     claim_ends: str | None = None  # how its creator ends the order from outside
+    claimed_until: int = 0
     result: str | None = None
     started: int = 0
     watchdog: bool = False
@@ -377,11 +378,11 @@ class RunModel:
         hold("claim first", order.token == token, f"{num} was handed over by a claim it has not")
         hold("claim first", order.watchdog, f"{num} was handed over and has no watchdog")
 
-    def claim(self, num: str, who: str, ends: str | None) -> None:
+    def claim(self, num: str, who: str, ends: str | None, until: int) -> None:
         """Step: `claim.json` was created."""
         order = self.orders[num]
         hold("one result", order.claim is None, f"{who} claimed {num} after {order.claim}")
-        order.claim, order.claim_ends = who, ends
+        order.claim, order.claim_ends, order.claimed_until = who, ends, until
 
     def start(self, num: str, who: str) -> None:
         """Step: the commands of an order start."""
@@ -399,6 +400,9 @@ class RunModel:
         order = self.orders[num]
         hold("one result", order.result is None, f"{who} put a second result of {num}")
         hold("one result", order.claim is not None, f"{who} ended {num}, which nobody claimed")
+        beside = who != order.claim and order.claim_ends is None and self.closing is None
+        early = beside and self.now() < order.claimed_until
+        hold("one result", not early, f"{who} ended {num} beside {order.claim}")
         order.result = status
         if order.status in BUSY:
             self._came(num)

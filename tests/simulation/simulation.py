@@ -42,6 +42,7 @@ from tests.support.build import NOW
 
 COMMANDS_MS: Final = 7_000  # what an order's commands take
 TAKEN_FOR_LOST: Final = frozenset({"locks.release"})  # nobody can tell who freed it
+MANY_CALLS: Final = 50_000  # no run needs so many, whatever happens to it
 RESEND_S: Final = 10  # a caller who got no answer asks again
 
 
@@ -170,6 +171,7 @@ class Simulation:
         while not until() and self.scheduler.now < last and self.scheduler.step():
             if self.violation is not None:
                 raise self.violation
+            hold("it ends", len(self.calls) < MANY_CALLS, "it goes round and round")
 
     def started_commands(self, dispatch: Dispatch) -> None:
         """Note that commands start."""

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from src.common import keys
 from src.common.errors import Conflict, LeaseLost
 from src.common.job_fields import PACKAGING
 from src.common.status import JobStatus
 from src.local.stack import ORCHESTRATOR, WORKER
 from src.local.world import Delivery
-from tests.simulation.ending import CALM_MS, check, story_of
+from tests.simulation.ending import CALM_MS, FAULTY_MS, check, story_of
 from tests.simulation.invariants import hold
 from tests.simulation.jobs import DIAMOND
 from tests.simulation.plugin import Counted
@@ -139,9 +140,28 @@ def test_packaging_whose_every_attempt_dies_is_ended_at_its_deadline() -> None:
     sim = run(policy)
 
     ended = stored_run(sim)
-    assert ended.status is JobStatus.FAILED
     late = ended.finished_at - ended.created_at - PACKAGING * 1000
     hold("in time", late <= CALM_MS, f"packaging was ended {late / 1000} s after its deadline")
+    assert ended.status is JobStatus.FAILED
+
+
+def test_a_cancel_whose_every_attempt_dies_is_found_by_the_runs_watchdog() -> None:
+    policy = Killing(ORCHESTRATOR, times=3, when=lambda actor: actor.request in asked)
+    asked: set[str | None] = set()
+    sim = Simulation(policy)
+    with sim:
+        sim.commands_ms = 500_000
+        sim.submit(a_job({"order_name": "a", "timeout": 540}))
+        sim.run(until=lambda: bool(sim.started))
+        sim.scheduler.spawned = lambda actor: asked or asked.add(actor.request)
+        sim.put(keys.cancel_key("r1"))
+        sim.run()
+        check(sim)
+
+    lag_ms = sim.watch.models["r1"].lags[keys.CANCEL]
+    hold("takes effect", lag_ms <= FAULTY_MS, f"the cancel took effect after {lag_ms / 1000} s")
+    assert len(policy.killed) == 3
+    assert stored_run(sim).status is JobStatus.CANCELLED
 
 
 @pytest.mark.parametrize("close", ["lost", "dies"])

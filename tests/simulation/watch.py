@@ -146,7 +146,8 @@ class Watch:
             case "callbacks/runs", keys.PACKAGING, "result.json":
                 model.end_packaging(decode(body)["status"])
             case "callbacks/runs", _, "claim.json":
-                model.claim(num, who, decode(body).get("status"))
+                claim = decode(body)
+                model.claim(num, who, claim.get("status"), claim["end_by"])
             case "callbacks/runs", _, "result.json" if keys.is_order_num(num):
                 model.result(num, who, decode(body)["status"])
             case "callbacks/runs", _, "ack.json":
