@@ -527,6 +527,7 @@ def test_problems_of_packaging_end_the_run_with_their_reasons_and_nothing_runs()
     assert run.reason is not None
     assert "orders[0].ssm_paths[0]" in run.reason
     assert "orders[1].secret_manager_paths" in run.reason
-    assert rows == {}
     assert sim.worker.started == {}
+    assert {name: row.status for name, row in rows.items()} == {"a": "skipped", "b": "skipped"}
     assert {o["status"] for o in sim.done("r1")["orders"].values()} == {"skipped"}
+    assert not [key for key in sim.adapters.internal.everything() if key.startswith(keys.EXEC)]
