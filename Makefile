@@ -9,6 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 AUDIT_READY := .venv-audit/.ready
 ARGS ?=
+ENDPOINT ?= auto
 TERRAFORM ?= terraform
 DEPLOY := $(TERRAFORM) -chdir=infra/02-deploy
 SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
@@ -31,7 +32,7 @@ demo: $(READY)  ## run a real job: a terraform pipeline, or a build and test wit
 
 .PHONY: test
 test: $(READY)  ## run every test that this machine can run; STRICT=1: all or failure
-	@$(BIN)/pytest -n auto $(ARGS)
+	@$(BIN)/pytest -n auto --endpoint "$(ENDPOINT)" $(ARGS)
 
 .PHONY: browser
 browser:  ## see to it that the tests of pages find a Chromium, or say what to install

@@ -2,6 +2,7 @@
 
     make bench                 # local runs, imports, calls at 10 to 100 orders (two minutes)
     make bench ARGS=--full     # also calls and bytes at 1,000 against those at 10 (more minutes)
+    make bench ARGS=deployed   # runs on the applied stack instead: benchmark_deployed.py
 
 Local runs are whole processes (`.venv/bin/iac-ci run`), each the best of three; `ratio` compares
 with what the named tools took on a like machine for the same orders of `true`. Calls are counted by
@@ -153,6 +154,10 @@ def _calls(orders: list[dict[str, Any]], *, records_per_event: int) -> tuple[flo
 
 
 if __name__ == "__main__":
+    if "deployed" in sys.argv:
+        import benchmark_deployed
+
+        sys.exit(benchmark_deployed.main())
     local_runs()
     imports()
     for variable in [name for name in os.environ if name.startswith("AWS_")]:

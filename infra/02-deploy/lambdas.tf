@@ -104,8 +104,9 @@ resource "aws_lambda_function_recursion_config" "orchestrator" {
 resource "aws_lambda_function_event_invoke_config" "handler" {
   for_each = toset(["orchestrator", "process_webhook"])
 
-  function_name          = aws_lambda_function.handler[each.key].function_name
-  maximum_retry_attempts = 2
+  function_name                = aws_lambda_function.handler[each.key].function_name
+  maximum_event_age_in_seconds = 21600 # the most: unset, its default would show in every plan
+  maximum_retry_attempts       = 2
 
   destination_config {
     on_failure {

@@ -41,6 +41,15 @@ def echo(event, context):
 def read(event, context):
     return boto3.client("s3").get_object(Bucket=event["bucket"], Key=event["key"])["ETag"]
 
+def count(event, context):
+    import uuid
+    folder, name = pathlib.Path(event["folder"]), uuid.uuid4().hex
+    (folder / f"runs-{name}").touch()
+    time.sleep(0.1)
+    now = len([*folder.glob("runs-*")])
+    (folder / f"runs-{name}").unlink()
+    (folder / f"done-{name}").write_text(str(now))
+
 def sleep(event, context):
     time.sleep(600)
 
@@ -59,7 +68,9 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     code = base / "code"
     code.mkdir()
     (code / "handlers.py").write_text(HANDLERS)
-    options = Options(folder=base / "aws", code=code, retry_s=0.1, access_log=base / "access.jsonl")
+    options = Options(
+        folder=base / "aws", code=code, retry_s=0.1, at_once=2, access_log=base / "access.jsonl"
+    )
     with EmbeddedAws(options) as aws:
         yield aws
 
@@ -223,6 +234,19 @@ def test_an_asynchronous_event_is_repeated_under_its_request_id(
 
     assert ids[0] == ids[1]
     assert path.read_text().split()[2] != ids[0]
+
+
+def test_a_function_has_a_few_processes_and_further_events_wait(
+    client: Client, tmp_path: Path
+) -> None:
+    function(client, "count", role(client, "count"))
+
+    for _ in range(12):
+        invoke(client, "count", {"folder": str(tmp_path)}, InvocationType="Event")
+    wait_for(lambda: len([*tmp_path.glob("done-*")]) == 12, limit_s=60)
+
+    most = max(int(path.read_text()) for path in tmp_path.glob("done-*"))
+    assert 1 <= most <= 2
 
 
 # -- builds ----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -32,11 +32,10 @@ from src.common.records import (
 from src.common.status import JobStatus, OrderStatus
 from src.local.moto_world import MotoWorld
 from tests.support.build import NOW, a_run, an_order
+from tests.support.deployed.endpoint import Applied, EndpointSite
 from tests.support.port_worlds import (
-    CODE_BUCKET,
-    SECRETS,
-    SSM,
     PortWorld,
+    endpoint_ports,
     memory_ports,
     moto_ports,
     prepare,
@@ -67,9 +66,16 @@ def moto_world(prepared: set[int], moto: MotoWorld) -> PortWorld:
     return moto_ports(moto)
 
 
-@pytest.fixture(params=["memory", "moto"])
-def world(request: pytest.FixtureRequest) -> PortWorld:
-    ports: PortWorld = request.getfixturevalue(f"{request.param}_world")
+@pytest.fixture(scope="module")
+def endpoint_world(applied: Applied) -> Iterator[PortWorld]:
+    with endpoint_ports(EndpointSite(applied)) as ports:
+        yield ports
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, port_platform: str) -> PortWorld:
+    """The ports in memory, on moto and, with --endpoint, on an applied stack."""
+    ports: PortWorld = request.getfixturevalue(f"{port_platform}_world")
     return ports
 
 
@@ -822,9 +828,9 @@ def test_one_of_many_presigned_puts_wins(world: PortWorld) -> None:
 def test_code_is_read_from_any_bucket_and_missing_code_is_permanent(world: PortWorld) -> None:
     world.put_code("path/to/ü.zip", b"PK")
 
-    assert world.code.get(CODE_BUCKET, "path/to/ü.zip") == b"PK"
-    with pytest.raises(Permanent, match=f"s3://{CODE_BUCKET}/none.zip"):
-        world.code.get(CODE_BUCKET, "none.zip")
+    assert world.code.get(world.code_bucket, "path/to/ü.zip") == b"PK"
+    with pytest.raises(Permanent, match=f"s3://{world.code_bucket}/none.zip"):
+        world.code.get(world.code_bucket, "none.zip")
     with pytest.raises(Permanent, match="s3://no-such-bucket-9f3/x"):
         world.code.get("no-such-bucket-9f3", "x")
 
@@ -892,8 +898,9 @@ def test_a_watchdog_starts_once_per_name(world: PortWorld, run: Run) -> None:
 
 
 def test_secrets_are_read_by_path_and_a_missing_one_is_permanent(world: PortWorld) -> None:
-    assert {path: world.secrets.ssm(path) for path in SSM} == SSM
-    assert {name: world.secrets.secretsmanager(name) for name in SECRETS} == SECRETS
+    assert {path: world.secrets.ssm(path) for path in world.ssm_values} == world.ssm_values
+    read = {name: world.secrets.secretsmanager(name) for name in world.secret_values}
+    assert read == world.secret_values
     with pytest.raises(Permanent, match="/iac-ci/none"):
         world.secrets.ssm("/iac-ci/none")
     with pytest.raises(Permanent, match="iac-ci/none"):

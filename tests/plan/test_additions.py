@@ -202,6 +202,7 @@ def test_failed_events_go_to_the_failure_queue(
     )
 
     config.has(
+        maximum_event_age_in_seconds=21_600,
         maximum_retry_attempts=2,
         destination_config__on_failure__destination=names.arn("sqs", names.of("failures")),
     )

@@ -6,9 +6,11 @@ call: what was handed over, and objects and secrets to start from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, Self
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
 from src.common.aws.clients import Clients
 from src.common.clock import SystemClock
@@ -20,6 +22,9 @@ from src.local.moto_deploy import put_secrets
 from src.local.moto_world import MotoWorld
 from src.local.platform import Adapters
 from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WATCHDOG_CHECK, WORKER, Stack
+
+if TYPE_CHECKING:  # it takes time, and is for who asks for an endpoint
+    from tests.support.deployed.endpoint import EndpointSite
 
 SSM = {"/iac-ci/token": "ghp_ü💥 with spaces"}
 SECRETS = {"iac-ci/db": '{"user": "app", "password": "p\\u00e4ss"}'}
@@ -35,6 +40,9 @@ class PortWorld(Adapters):
     name: str
     put_code: Callable[[str, bytes], None]
     handed_over: Callable[[], list[HandedOver]]
+    code_bucket: str = CODE_BUCKET
+    ssm_values: Mapping[str, str] = field(default_factory=lambda: SSM)
+    secret_values: Mapping[str, str] = field(default_factory=lambda: SECRETS)
 
     @classmethod
     def of(
@@ -43,9 +51,10 @@ class PortWorld(Adapters):
         name: str,
         put_code: Callable[[str, bytes], None],
         handed_over: Callable[[], list[HandedOver]],
+        **values: Any,
     ) -> Self:
         ports = {spec.name: getattr(adapters, spec.name) for spec in fields(Adapters)}
-        return cls(**ports, name=name, put_code=put_code, handed_over=handed_over)
+        return cls(**ports, name=name, put_code=put_code, handed_over=handed_over, **values)
 
 
 def memory_ports() -> PortWorld:
@@ -113,6 +122,45 @@ def prepare(world: MotoWorld) -> None:
     location: Any = {"LocationConstraint": world.stack.region}
     world.clients.s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration=location)
     put_secrets(world.clients, SSM, SECRETS)
+
+
+@contextmanager
+def endpoint_ports(site: EndpointSite) -> Iterator[PortWorld]:
+    """Return the boto3 adapters on an applied stack; recorders note what is handed over."""
+    from tests.support.deployed.recorders import recorders
+
+    name = f"{site.secret_prefix}w{uuid.uuid4().hex[:8]}"
+    ssm = {f"/{name}/token": SSM["/iac-ci/token"]}
+    secrets = {f"{name}/db": SECRETS["iac-ci/db"]}
+    bucket, s3 = site.applied.code_bucket, site.clients.s3
+    put_secrets(site.clients, ssm, secrets)
+    try:
+        with recorders(site) as recording:
+            yield PortWorld.of(
+                recording.adapters,
+                "endpoint",
+                lambda key, body: s3.put_object(Bucket=bucket, Key=key, Body=body) and None,
+                recording.handed_over,
+                code_bucket=bucket,
+                ssm_values=ssm,
+                secret_values=secrets,
+            )
+    finally:
+        _delete_odd_keys(s3, site.stack.buckets["internal"].name)
+        for path in ssm:
+            site.clients.ssm.delete_parameter(Name=path)
+        for path in secrets:
+            site.clients.secretsmanager.delete_secret(
+                SecretId=path, ForceDeleteWithoutRecovery=True
+            )
+
+
+def _delete_odd_keys(s3: Any, bucket: str) -> None:
+    """Delete what terraform could not: ministack reads its `+` as a blank (not boto3's)."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for each in page.get("Contents", ()):
+            if "+" in each["Key"]:
+                s3.delete_object(Bucket=bucket, Key=each["Key"])
 
 
 def boto3_ports(

@@ -22,6 +22,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from tests.support.embedded_aws.principals import principal
+
 Entry = dict[str, Any]
 
 
@@ -36,7 +38,6 @@ class AccessLog:
         self._lock = threading.Lock()
         self._request: ContextVar[list[Entry] | None] = ContextVar("entries", default=None)
         self._enforce = iam_evaluator.enforce
-        self._resolve = iam_evaluator.resolve_principal
         self._dispatch = app._dispatch_service_request
         iam_evaluator.enforce = self.enforce
         app._dispatch_service_request = self.dispatch
@@ -59,11 +60,11 @@ class AccessLog:
     ) -> Any:
         """Decide as ministack does, and note it."""
         result = self._enforce(access_key_id, iam_action, service, region, **more)
-        principal = self._principal(access_key_id)
+        who = principal(access_key_id)
         entry = {
             "time": time.time_ns() // 1_000_000,
-            "principal": principal,
-            "role": principal.split("/")[1] if ":assumed-role/" in principal else None,
+            "principal": who,
+            "role": who.split("/")[1] if ":assumed-role/" in who else None,
             "service": service,
             "action": iam_action,
             "resource": more.get("resource_arn", "*"),
@@ -76,13 +77,6 @@ class AccessLog:
         else:
             entries.append(entry)
         return result
-
-    def _principal(self, key: str) -> str:
-        from ministack.core.responses import get_account_id
-
-        if not key:
-            return "anonymous"
-        return str(getattr(self._resolve(key, get_account_id()), "arn", "unknown"))
 
     def _write(self, entries: Any) -> None:
         with self._lock:

@@ -27,12 +27,19 @@ REPLACED: Final = {
     "services.codebuild._start_build": ("data",),
     "services.codebuild._stop_build": ("data",),
     "services.codebuild._update_project": ("data",),
+    "services.lambda_svc._build_function_url_event": (
+        "url_id", "account_id", "region", "method", "path", "headers", "body", "query_params",
+        "source_ip", "anonymous", "trace_root",
+    ),
     "services.lambda_svc._execute_function_docker": ("func", "event", "request_id"),
+    "services.stepfunctions._apply_result_selector": ("state_def", "data"),
+    "services.stepfunctions._execute_task": ("state_def", "raw_input", "execution", "ctx"),
 }  # fmt: skip
 USED: Final = {
     "app._build_persistence_save_dict": (),
     "core.persistence.save_all": ("services",),
     "core.iam_evaluator.resolve_principal": ("access_key_id", "account_id", "credential"),
+    "core.router.extract_access_key_id": ("headers", "query_params"),
     "core.responses.error_response_json": (
         "code",
         "message",
@@ -46,6 +53,7 @@ USED: Final = {
     "services.codebuild._finish_build": ("build", "status"),
     "services.codebuild._log_sink": ("build",),
     "services.lambda_svc._execute_function_warm": ("func", "event", "request_id"),
+    "services.stepfunctions._resolve_params_obj": ("template", "data", "ctx"),
     "services.sts.register_session": ("access_key", "session"),
 }  # fmt: skip
 

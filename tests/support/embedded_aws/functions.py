@@ -19,8 +19,12 @@ Record = dict[str, Any]
 class ImageFunctions:
     """Runs functions of package type Image."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int) -> None:
         from ministack.services import lambda_svc
+
+        self._at_once = at_once
+        self._slots: dict[str, threading.BoundedSemaphore] = {}
+        self._slots_lock = threading.Lock()
 
         self._docker = lambda_svc._execute_function_docker
         self._warm = lambda_svc._execute_function_warm
@@ -45,7 +49,17 @@ class ImageFunctions:
             return _failed("Runtime.InvalidEntrypoint", message)
         runnable = {**config, "Handler": command, "Runtime": RUNTIME}
         record = {**func, "config": runnable, "code_zip": _NO_CODE}
-        return dict(self._warm(record, event, self._request_id(event, request_id)))
+        with self._slot(config["FunctionName"]):
+            return dict(self._warm(record, event, self._request_id(event, request_id)))
+
+    def _slot(self, function: str) -> threading.BoundedSemaphore:
+        """Return what an invocation waits for: a machine bears a few processes of a function.
+
+        AWS would run a thousand, and queue asynchronous events beyond that.
+        """
+        with self._slots_lock:
+            made = threading.BoundedSemaphore(self._at_once)
+            return self._slots.setdefault(function, made)
 
     def _request_id(self, event: Any, new: str) -> str:
         """Return the id that the event's first attempt had: Lambda repeats an event under its id.

@@ -24,6 +24,7 @@ class Options:
         code: the source tree that stands for every image's /var/task.
         wait_scale: a state machine's second in real seconds.
         retry_s: before the first repetition of a failed asynchronous invocation.
+        at_once: how many processes a function may have; further events wait.
         warm_s: how long a function's surplus process waits for work.
         access_log: a file for every authorised or refused call, as lines of JSON.
     """
@@ -35,6 +36,7 @@ class Options:
     code: Path = ROOT
     wait_scale: float = 0.02
     retry_s: float = 1.0
+    at_once: int = 6
     warm_s: int = 60
     access_log: Path | None = None
     region: str = "eu-west-1"

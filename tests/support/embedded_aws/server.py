@@ -124,10 +124,14 @@ async def _serve(options: Options, listener: socket.socket, port: int) -> None:
 
     from tests.support.embedded_aws.access_log import AccessLog
     from tests.support.embedded_aws.builds import Builds
+    from tests.support.embedded_aws.function_urls import FunctionUrls
     from tests.support.embedded_aws.functions import ImageFunctions
+    from tests.support.embedded_aws.state_machines import ResultSelectors
 
-    functions = ImageFunctions()
+    functions = ImageFunctions(options.at_once)
     Builds()
+    FunctionUrls()
+    ResultSelectors()
     if options.access_log:
         AccessLog(options.access_log)
     config = Config()

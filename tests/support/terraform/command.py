@@ -49,6 +49,13 @@ class Terraform(tftest.TerraformTest):
         super().__init__(str(folder), binary=binary)
         self.env = dict(env)
         self._limit_s = limit_s
+        self._process: subprocess.Popen[str] | None = None
+
+    def kill(self) -> None:
+        """Kill the command that runs in another thread, if one does."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def execute_command(self, cmd: str, *cmd_args: str) -> tftest.TerraformCommandOutput:
         """Run a command to its end.
@@ -75,6 +82,7 @@ class Terraform(tftest.TerraformTest):
             errors="replace",
             start_new_session=True,  # its providers end with it
         )
+        self._process = process
         try:
             out, err = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
@@ -84,6 +92,7 @@ class Terraform(tftest.TerraformTest):
                 f"{' '.join([self.binary, cmd, *cmd_args])}",
             ) from None
         finally:
+            self._process = None
             _end(process)
         return process.returncode, out, err
 

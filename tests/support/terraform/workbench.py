@@ -67,7 +67,7 @@ class Workbench:
                 (folder / LOCK_FILE).write_text(
                     f'provider "{PROVIDER}" {{\n  version = "{self.toolchain.pin}"\n}}\n'
                 )
-            self._terraform(folder, env).init()
+            self.terraform_in(folder, env).init()
             _forget_hashes(folder / LOCK_FILE)
             shutil.rmtree(done, ignore_errors=True)
             done.mkdir(parents=True)
@@ -84,7 +84,7 @@ class Workbench:
             copy_stage(files, folder)
             shutil.copytree(init, folder, symlinks=True, dirs_exist_ok=True)
             env = {"AWS_ENDPOINT_URL": endpoint, "TF_WORKSPACE": case.workspace}
-            text, plan = self._terraform(folder, env).plan_file(case.variables)
+            text, plan = self.terraform_in(folder, env).plan_file(case.variables)
         return {"text": text, "plan": plan}
 
     def refusal(self, files: Mapping[str, str], variables: Mapping[str, Any]) -> str:
@@ -97,7 +97,7 @@ class Workbench:
         with self._folder() as folder:
             _write(files, folder)
             try:
-                self._terraform(folder).plan_file(variables)
+                self.terraform_in(folder).plan_file(variables)
             except TerraformFailedError as error:
                 return error.text
         return ""
@@ -106,16 +106,20 @@ class Workbench:
         """Return what `terraform fmt -check` would change; its exit code is 3 then, not 1."""
         with self._folder() as folder:
             _write(files, folder)
-            code, out, err = self._terraform(folder).run("fmt", "-check", "-diff", "-no-color")
+            code, out, err = self.terraform_in(folder).run("fmt", "-check", "-diff", "-no-color")
         return "" if code == 0 else explain(out or err) or f"fmt ended with {code}"
 
-    def _terraform(self, folder: Path, env: Mapping[str, str] | None = None) -> Terraform:
-        return Terraform(folder, self.toolchain.binary, {**self._clean(folder), **(env or {})})
+    def terraform_in(
+        self, folder: Path, env: Mapping[str, str] | None = None, limit_s: float | None = None
+    ) -> Terraform:
+        """Return terraform in a folder of the caller's, in a clean environment and the given."""
+        given = {**self._clean(folder), **(env or {})}
+        return Terraform(folder, self.toolchain.binary, given, limit_s)
 
     def _clean(self, folder: Path) -> dict[str, str]:
         """Return an environment that has nothing of the user's but where programs lie."""
         home = folder / ".home"
-        home.mkdir()
+        home.mkdir(exist_ok=True)
         config = self.toolchain.config
         if config is None:
             config = str(home / "cli.tfrc")
