@@ -70,7 +70,11 @@ mutants: $(READY)  ## break copies of infra/ line by line: the tests must notice
 
 .PHONY: iam
 iam: $(READY)  ## compare what the handlers call with what the policies grant, both ways
-	@$(BIN)/pytest -n auto -q -m integration --iam $(ARGS)
+	@$(BIN)/pytest -n auto -q -m integration --iam --endpoint "$(ENDPOINT)" $(ARGS)
+
+.PHONY: iam-mutants
+iam-mutants: $(READY)  ## take each statement away from an applied stack: a run must fail (minutes)
+	@$(BIN)/python scripts/iam_mutants.py $(ARGS)
 
 .PHONY: audit
 audit: $(READY) $(AUDIT_READY)  ## hold infra/ to checkov's rules, what ships to known vulnerabilities

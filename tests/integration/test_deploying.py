@@ -79,8 +79,8 @@ def test_a_stack_applied_half_is_destroyed_and_what_was_there_is_left_alone(
         host.close()
 
         assert set(between["s3 buckets"]) > {"somebody-elses"}
-        assert account.inventory() == before
         assert host.problems == []
+        assert account.inventory() == before
         assert "left: nothing" in host.told[0]
 
 

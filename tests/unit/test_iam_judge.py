@@ -268,3 +268,22 @@ def test_what_another_stack_needed_shows_use_and_is_not_asked_of_this_one() -> N
     rows = judge({"worker": worker(BUNDLES)}, [], (), Entries([], SHORT), elsewhere)
 
     assert [row.verdict for row in rows] == [Verdict.USED]
+
+
+def test_a_refusal_that_a_scenario_is_about_is_none() -> None:
+    parameter = "arn:aws:ssm:eu-west-1:1:parameter/{}/x"
+    lines = [
+        entry_of_log("denied", "iac-ci-process_webhook-0a1b2", "ssm:GetParameter", resource)
+        for resource in (parameter.format("elsewhere"), parameter.format("other"))
+    ]
+
+    _, refused = access_log.read(lines, NAMES)
+
+    assert [row.resource for row in refused] == [parameter.format("other")]
+
+
+def test_scenarios_that_are_refused_exist() -> None:
+    texts = [path.read_text() for path in (DOCS.parent / "tests/integration").rglob("test_*.py")]
+
+    for name in access_log.PROVOKED.values():
+        assert any(f"def {name}(" in text for text in texts), name

@@ -116,11 +116,12 @@ class Deployer:
                 self._terraform(stage).execute_command("destroy", *_OPTIONS, "-auto-approve")
 
     def resources(self) -> dict[str, int]:
-        """Return how many resources each stage has."""
+        """Return how many resources each stage has; a stage that was only begun has no state."""
+        begun = [stage for stage in (BOOTSTRAP, ECR, DEPLOY) if self.has(stage)]
+        listed = {stage: self._terraform(stage).run("state", "list") for stage in begun}
         return {
-            stage: len(self._terraform(stage).execute_command("state", "list").out.splitlines())
-            for stage in (BOOTSTRAP, ECR, DEPLOY)
-            if self.has(stage)
+            stage: len(out.splitlines()) if code == 0 else 0
+            for stage, (code, out, _) in listed.items()
         }
 
     def _apply(self, stage: str, **variables: Any) -> dict[str, Any]:
