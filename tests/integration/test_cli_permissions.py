@@ -26,12 +26,12 @@ from src.local.stack import Stack
 from tests.support.build import NOW, a_run, an_order
 from tests.support.embedded_aws.embedded import EmbeddedAws, Running
 from tests.support.embedded_aws.options import Options
+from tests.support.iam.developer import developer_policy
 from tests.support.stack_server import outputs
 
 pytestmark = pytest.mark.integration
 
 IAC_CI = Path(sys.executable).parent / "iac-ci"
-POLICY = Path(__file__).parents[2] / "docs/how-to/developer-policy.json"
 ENDS_IN = 60  # seconds: a bound on waiting, no measure
 ROWS = "StatusButNeverWhatOpensBundles"
 RUN, GOING = "run-ended", "run-going"
@@ -102,9 +102,7 @@ def fill(clients: Clients, stack: Stack) -> None:
 
 def user(aws: Running, name: str, *without: str) -> dict[str, str]:
     """Make somebody with the policy for developers, without some statements; return the keys."""
-    stack = stack_of(aws)
-    text = POLICY.read_text().replace("REGION", stack.region).replace("ACCOUNT", stack.account)
-    policy = json.loads(text.replace("HASH", stack.hash))
+    policy = json.loads(developer_policy(stack_of(aws)))
     policy["Statement"] = [one for one in policy["Statement"] if one["Sid"] not in without]
     policy["Statement"] += [
         # What is evaluated here sees no projection in a BatchGetItem, and denies the whole call.

@@ -1,4 +1,4 @@
-"""parliament has nothing to say of the policies but what is known, and says all of that."""
+"""parliament says of the policies, the developers' included, all that is known and no more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from src.local.stack import Stack
 from tests.support.iam import lint
+from tests.support.iam.developer import POLICY, developer_policy
 from tests.support.iam.lint import KNOWN, POLICIES, is_known
 from tests.support.terraform.plan import Plan
 from tests.support.terraform.planner import Planner
@@ -26,6 +28,7 @@ def test_parliament_finds_nothing_in_the_policies_but_what_is_known(
         for kind, path in POLICIES.items()
         for resource in deployment.all(kind)
     }
+    policies[POLICY.name] = developer_policy(Stack())
     inputs = [policies, metadata.version("parliament"), Path(lint.__file__).read_text()]
 
     def ask() -> list[Any]:

@@ -6,15 +6,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+if TYPE_CHECKING:  # a tenth of a second, for each worker of each run of any test
+    from playwright.sync_api import Browser, Page, Request
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 MISSING: Final = "no chromium; make browser installs it or says how"
-
-expect.set_options(timeout=60_000)  # ms: a bound on waiting on a busy machine, no measure
+PATIENCE_MS: Final = 60_000  # a bound on waiting on a busy machine, no measure
 
 
 def executable() -> str | None:
@@ -35,6 +36,9 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def launched(path: str) -> Iterator[Browser]:
     """Run the Chromium at `path`, which as root (in containers) cannot have its sandbox."""
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE_MS)
     flags = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=flags)

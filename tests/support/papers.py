@@ -15,6 +15,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("*.md", ".github/**/*.md", "docs/**/*.md", "examples/**/*.md", "infra/*/README.md")
+TEST = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ def papers() -> list[Path]:
 def name(path: Path) -> str:
     """Return the path as messages and test ids say it."""
     return path.relative_to(ROOT).as_posix()
+
+
+def names_of_tests(pattern: str) -> set[str]:
+    """Return the names of the tests in the files that match a pattern below the project's root."""
+    files = ROOT.glob(pattern)
+    return {test for file in files for test in TEST.findall(file.read_text())}
 
 
 @cache

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +17,10 @@ from src.remote.aws import AwsStack
 from src.remote.errors import Denied
 from src.remote.state import ORDER_FIELDS, RUN_FIELDS
 from src.remote.target import Target
+from tests.support.iam.developer import developer_policy
 
 pytestmark = pytest.mark.unit
 
-POLICY = Path(__file__).parents[2] / "docs/how-to/developer-policy.json"
 STACK = Stack()
 TARGET = Target(
     names={
@@ -60,14 +57,8 @@ def a_list(value: Any) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def policy() -> str:
-    text = POLICY.read_text().replace("REGION", STACK.region).replace("ACCOUNT", STACK.account)
-    return text.replace("HASH", STACK.hash)
-
-
-@pytest.fixture(scope="module")
-def statements(policy: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(policy)["Statement"]
+def statements() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(developer_policy(STACK))["Statement"]
     return found
 
 
@@ -135,16 +126,3 @@ def test_of_rows_exactly_what_is_shown_may_be_read(statements: list[dict[str, An
 
     granted = rows["Condition"]["ForAllValues:StringEquals"]["dynamodb:Attributes"]
     assert set(granted) == {"pk", *RUN_FIELDS, *ORDER_FIELDS}
-
-
-def test_the_policy_is_one_that_iam_takes(policy: str) -> None:
-    """In a process of its own: parliament imports what warns of its own end."""
-    program = (
-        "import sys, parliament\n"
-        "for found in parliament.analyze_policy_string(sys.stdin.read()).findings: print(found)"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", program]
-
-    done = subprocess.run(command, input=policy, capture_output=True, text=True, check=True)
-
-    assert done.stdout == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 import pytest
@@ -78,9 +79,14 @@ def test_no_value_of_a_record_becomes_markup() -> None:
     assert found.text.count(EVIL) == harmless.text.count(plain) > 20
 
 
+@cache
+def harmless_tags() -> list[str]:
+    return page(*hostile("x")).tags()
+
+
 @given(st.text(st.characters(codec=None, exclude_characters="\r\n"), min_size=1, max_size=30))
 def test_nor_does_any_other_text(text: str) -> None:
-    assert page(*hostile(f"x{text}")).tags() == page(*hostile("x")).tags()
+    assert page(*hostile(f"x{text}")).tags() == harmless_tags()
 
 
 def test_text_that_hides_or_reorders_is_marked_everywhere() -> None:
@@ -171,13 +177,13 @@ def test_record_without_times_events_or_orders_gives_a_page(events: list[object]
 
 
 def test_long_lists_of_dependencies_are_cut() -> None:
-    width = 100
+    width = 40
     first = {f"a{n}": an_order(n + 1) for n in range(width)}
     second = {f"b{n}": an_order(n + 1, dependencies=list(first)) for n in range(width)}
 
     found = page(a_run(first | second))
 
-    assert "and 80 more" in found.text
+    assert "and 20 more" in found.text
     assert found.tags().count("a") < 30 * 2 * width
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.support.papers import names_of_tests
 
 pytestmark = pytest.mark.unit
 
@@ -29,15 +30,6 @@ def rows(attacker: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
 
-def names_of_tests() -> set[str]:
-    return {
-        node.name
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    }
-
-
 @pytest.mark.parametrize("attacker", ATTACKERS)
 def test_every_threat_names_what_stands_against_it_and_the_tests_that_show_it(
     attacker: str,
@@ -56,4 +48,4 @@ def test_every_test_that_is_named_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", TEXT))
 
     assert len(named) > 60
-    assert named - names_of_tests() == set()
+    assert named - names_of_tests("tests/**/test_*.py") == set()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
+
+from tests.support.papers import names_of_tests
 
 pytestmark = pytest.mark.unit
 
@@ -39,15 +40,6 @@ def table(title: str) -> list[tuple[str, list[str]]]:
     """Return the map of a section: line and tests."""
     rows = re.findall(r"^\| `(.*)` \| (`test_.*`) \|$", section(title), re.MULTILINE)
     return [(line, re.findall(r"`(\w+)`", tests)) for line, tests in rows]
-
-
-def names_of_tests(pattern: str) -> set[str]:
-    return {
-        node.name
-        for path in ROOT.glob(pattern)
-        for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    }
 
 
 @pytest.mark.parametrize("title", SECTIONS)

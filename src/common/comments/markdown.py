@@ -21,7 +21,7 @@ _PUNCTUATION: Final = re.compile(r"[!-,./:-@\[-`{-~]")  # a hyphen within a line
 
 def size(text: str) -> int:
     """Return how much of the comment's limit a text takes."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def code(text: str) -> str:
@@ -54,9 +54,8 @@ def tail(text: str, room: int) -> str:
     """Return the end of a text that takes at most `room`, from the start of a line if it can."""
     if size(text) <= room:
         return text
-    at = len(text)
-    while at > 0 and room > 0:
-        room -= size(text[at - 1])
-        at -= room >= 0
+    at = len(text) - max(room, 0)
+    while (over := size(text[at:]) - max(room, 0)) > 0:
+        at += (over + 1) // 2  # a character takes two units at most
     line = text.find("\n", at)
     return text[line + 1 :] if 0 <= line < at + (len(text) - at) // 2 else text[at:]
