@@ -7,7 +7,7 @@ adapters the handlers stand on is `platform`'s business, how it looks is the wat
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from src.common.errors import IacCiError, JobRefused, Problem
 from src.common.ports import CodeStore
 from src.common.records import Change
 from src.common.status import OrderStatus
+from src.common.validation_rules import MAX_ORDERS
 from src.local.folder_buckets import FolderBuckets
 from src.local.platform import Platform, embedded
 from src.local.report import RunReport, report
@@ -74,7 +75,7 @@ def run_job(
         raw_job: the job as read from its file.
         secrets: path (or name) -> value; stands for SSM and Secrets Manager.
         env: plain variables for every order, under the job's own.
-        parallel: how many orders run at once.
+        parallel: how many orders run at once, at most.
         aws: `embedded` (in memory) or `moto` (the boto3 adapters on moto, in this process).
         watcher: is told what happens.
         cancelled: polled; once true the run is cancelled.
@@ -82,10 +83,19 @@ def run_job(
 
     Raises:
         JobRefused: with every problem of the job.
+        Permanent: the system has no room for so many worker processes.
     """
+    parallel = useful(parallel, raw_job)
     raw_job = _for_this_machine(raw_job, env, parallel)
     with _platform(aws, secrets, FolderBuckets(buckets)) as platform:
         return run_on(platform, raw_job, parallel=parallel, watcher=watcher, cancelled=cancelled)
+
+
+def useful(parallel: int, raw_job: object) -> int:
+    """Return how many worker processes can be of use: no more than a job has orders."""
+    orders = raw_job.get("orders") if isinstance(raw_job, Mapping) else None
+    count = len(orders) if isinstance(orders, Sized) else 0
+    return max(1, min(parallel, count, MAX_ORDERS))
 
 
 def _for_this_machine(raw_job: object, env: Mapping[str, str], parallel: int) -> object:

@@ -13,6 +13,7 @@ import os
 import signal
 import time
 import traceback
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -141,6 +142,29 @@ class _Uploads:
     def get(self, url: str) -> bytes | None:
         head, body = self._parent.ask("get_url", url)
         return body if head["found"] else None
+
+
+def fork(
+    wire: Wire, folder: Path, pace: Pace, inherited: Iterable[Wire], *, every_line: bool
+) -> int:
+    """Start a process that serves; return its pid.
+
+    Raises:
+        OSError: the system admits no more of them.
+    """
+    parent_pid = os.getpid()
+    # A signal between fork and the child's own handlers would run the parent's in the child.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        with warnings.catch_warnings():
+            # Python 3.12 warns of threads; the child runs our code alone, with none of their locks.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            serve(wire, folder, pace, parent_pid, inherited, every_line=every_line)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
 
 
 def serve(

@@ -14,7 +14,6 @@ import signal
 import socket
 import tempfile
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -26,13 +25,13 @@ from src.common.errors import Permanent, Transient
 from src.local import worker_child
 from src.local.calls import as_handler
 from src.local.stack import WORKER
+from src.local.strays import end_strays
 from src.local.wire import Wire
 from src.worker import kin
 from src.worker.execution import Pace
 
 PACE: Final = Pace(poll_s=0.3)
 _TURN_S: Final = 0.002
-_STRAYS_S: Final = 5.0
 _LINES_UNDER_WAY: Final = 16 * 1024  # bytes to a viewer who wants the latest lines alone
 
 
@@ -63,7 +62,7 @@ class _Child:
 
 
 class WorkerPool:
-    """`size` worker processes and a queue before them.
+    """`size` worker processes and a queue before them; `Permanent` where they cannot be had.
 
     `get` reads the internal bucket, `put_new` and `get_url` act on presigned URLs, `on_line` gets
     each log line with its run id and order number, or where that cannot keep up, the latest ones
@@ -90,8 +89,12 @@ class WorkerPool:
         kin.adopt_orphans()  # commands of a child that died come to us
         self._spared = frozenset(one.pid for one in kin.children())
         self._children: list[_Child] = []
-        for _ in range(size):
-            self._fork()
+        try:
+            for _ in range(size):
+                self._fork()
+        except Permanent:
+            self.close(grace=pace.poll_s)
+            raise
 
     @property
     def busy(self) -> int:
@@ -202,30 +205,30 @@ class WorkerPool:
         return [Finished(delivery.payload, delivery.request_id, error)] if delivery else []
 
     def _fork(self) -> None:
+        """Start one more process.
+
+        Raises:
+            Permanent: the system admits no more of them.
+        """
+        try:
+            self._start()
+        except OSError as error:
+            what = f"starting worker process {len(self._children) + 1}: {error.strerror}"
+            raise Permanent(f"{what}; run fewer orders at once") from None
+
+    def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        if not self._every_line:  # requests queue behind lines, so few may be under way
-            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LINES_UNDER_WAY)
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
-        parent_pid = os.getpid()
-        # A signal between fork and the child's own handlers would run the parent's in the child.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, worker_child.SIGNALS)
-        with warnings.catch_warnings():
-            # Python 3.12 warns of threads; the child runs our code alone, with none of their locks.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
-        if not pid:
+        with theirs, contextlib.ExitStack() as undo:
+            undo.enter_context(ours)
+            if not self._every_line:  # requests queue behind lines, so few may be under way
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LINES_UNDER_WAY)
+            folder = Path(tempfile.mkdtemp(dir=self._folder))
             # A child that held another's line open would keep it from seeing the parent's end.
             inherited = [Wire(ours), *(child.wire for child in self._children)]
-            worker_child.serve(
-                Wire(theirs),
-                folder,
-                self._pace,
-                parent_pid,
-                inherited,
-                every_line=self._every_line,
+            pid = worker_child.fork(
+                Wire(theirs), folder, self._pace, inherited, every_line=self._every_line
             )
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+            undo.pop_all()
         child = _Child(pid, Wire(ours), folder)
         self._children.append(child)
         self._selector.register(child.wire, selectors.EVENT_READ, child)
@@ -241,18 +244,4 @@ class WorkerPool:
         return f"worker process died ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
 
     def _end_strays(self) -> None:
-        """End commands whose worker died: ours by adoption, and in sessions of their own."""
-        spared = self._spared.union(child.pid for child in self._children)
-        own = os.getsid(0)
-        until = time.monotonic() + _STRAYS_S
-        while time.monotonic() < until:
-            strays = [one for one in kin.descendants(spared) if one.session != own]
-            for one in strays:
-                with contextlib.suppress(OSError):
-                    if not one.zombie:
-                        os.kill(one.pid, signal.SIGKILL)
-                    elif one.parent == os.getpid():
-                        os.waitpid(one.pid, os.WNOHANG)
-            if not strays:
-                return
-            time.sleep(_TURN_S)
+        end_strays(self._spared.union(child.pid for child in self._children))

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import struct
@@ -183,6 +184,31 @@ def test_a_full_disk_behind_stdout_loses_no_record(
 
     assert "Traceback" not in process.stderr
     assert (tmp_path / "logs" / "run.json").exists()
+
+
+def few_files() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+@pytest.mark.parametrize(("orders", "code"), [(3, 0), (100, 1)])
+def test_parallel_asks_for_no_more_processes_than_orders_and_says_where_they_end(
+    tmp_path: Path, orders: int, code: int
+) -> None:
+    made = [{"order_name": f"o{n}", "cmds": ["true"], "timeout": 30} for n in range(orders)]
+    (tmp_path / "job.json").write_text(json.dumps({"username": "me", "orders": made}))
+
+    done = subprocess.run(
+        [IAC_CI, "run", tmp_path / "job.json", "--parallel", "100"],
+        capture_output=True,
+        text=True,
+        timeout=ENDS_IN,
+        check=False,
+        preexec_fn=few_files,
+    )
+
+    assert done.returncode == code
+    complaints = done.stderr.splitlines()
+    assert [line.startswith("starting worker process ") for line in complaints] == [True] * code
 
 
 def test_env_file_lies_under_the_jobs_own_env(tmp_path: Path) -> None:

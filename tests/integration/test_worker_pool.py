@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from src.common.errors import Transient
+from src.common.errors import Permanent, Transient
 from src.common.messages import Dispatch
 from src.common.status import OrderStatus
 from src.local.wire import Wire
@@ -301,6 +302,28 @@ def test_closing_without_patience_ends_them_as_well(temporary: Path, tmp_path: P
 
     assert not is_running(*pids(tmp_path))
     assert list(temporary.iterdir()) == []
+
+
+def test_processes_that_cannot_be_had_are_named_and_none_is_left(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def fork() -> int:
+        if len(started) == 2:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        started.append(really_fork())
+        return started[-1]
+
+    really_fork = os.fork
+    monkeypatch.setattr("os.fork", fork)
+
+    with pytest.raises(Permanent, match="worker process 3: Resource .* run fewer orders at once"):
+        Local(3)
+
+    assert not [pid for pid in started if is_running(pid)]
+    assert list(temporary.iterdir()) == []
+    assert not SIGNALS & signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_closing_twice_is_fine(temporary: Path) -> None:
