@@ -15,6 +15,7 @@ from src.common import fieldpath
 from src.common.errors import JobRefused, Problem
 
 MAX_DEPTH: Final = 32  # of maps and lists within each other; a job needs five
+TOO_DEEP: Final = f"is nested more than {MAX_DEPTH} levels deep"
 
 
 def load(text: str | bytes, field: str) -> Any:
@@ -36,7 +37,7 @@ def load(text: str | bytes, field: str) -> Any:
         return made
 
     decoded = decode(text, field) if isinstance(text, bytes) else text
-    too_deep = _refused(field, f"is nested more than {MAX_DEPTH} levels deep")
+    too_deep = _refused(field, TOO_DEEP)
     try:
         value = json.loads(decoded, object_pairs_hook=unique, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:

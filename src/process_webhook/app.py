@@ -25,7 +25,7 @@ from src.common.status import OrderStatus
 from src.process_webhook.accept import Accept
 from src.process_webhook.authenticate import HEADER, authenticate, secrets_of
 from src.process_webhook.package import Package
-from src.process_webhook.request import Request, parse_body, parse_request
+from src.process_webhook.request import Request, as_object, parse_body, parse_request
 from src.process_webhook.trigger import Direct, Http, Sns, parse_trigger
 from src.process_webhook.trigger import Package as PackageRun
 
@@ -87,7 +87,7 @@ class ProcessWebhook:
     file_urls: bool = False  # admitted in local runs
     code_buckets: Collection[str] | None = ()  # that jobs may name; None: any
 
-    def __call__(self, event: Mapping[str, Any], context: Any) -> Any:
+    def __call__(self, event: object, context: Any) -> Any:
         """Answer one event.
 
         Returns `{"statusCode", "headers", "body": JSON text}` to HTTP, `{"statusCode", "body":
@@ -136,8 +136,13 @@ class ProcessWebhook:
         if len(secrets) > 1:  # whoever rotates them wants to know when the old one is unused
             log.info("signed with line %d of %d of the webhook secret", line, len(secrets))
 
-    def _answer_direct(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        size = len(json.dumps(body, ensure_ascii=False).encode())
+    def _answer_direct(self, event: object) -> tuple[int, dict[str, Any]]:
+        try:
+            body = as_object(event)
+        except JobRefused as error:
+            return _refusal(error)
+        # JSON may name half a character, which is told as any other bad text.
+        size = len(json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass"))
         if size > MAX_BODY:
             return _refusal(BodyTooLarge(f"body: {size} bytes, over {MAX_BODY}"))
         return self._answer(body, direct=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -63,7 +63,7 @@ def app() -> ProcessWebhook:
     )
 
 
-def handler(event: Mapping[str, Any], context: Any) -> Any:
+def handler(event: object, context: Any) -> Any:
     """Take a request, or package the run that our own invocation names."""
     with budget.of(context):
         return app()(event, context)

@@ -64,10 +64,20 @@ def parse_body(body: bytes | str) -> Mapping[str, Any]:
     """
     if not body.strip():
         raise JobRefused([Problem("body", "is empty; send a JSON object")])
-    value = jsontext.load(body, "body")
-    if not isinstance(value, dict):
-        raise JobRefused([Problem("body", f"must be a JSON object, got {shown(value)}")])
-    return value
+    return as_object(jsontext.load(body, "body"))
+
+
+def as_object(body: object) -> Mapping[str, Any]:
+    """Return a body that is a JSON object.
+
+    Raises:
+        JobRefused: it is none, or nested too deeply.
+    """
+    if not isinstance(body, dict):
+        raise JobRefused([Problem("body", f"must be a JSON object, got {shown(body)}")])
+    if jsontext.depth(body) > jsontext.MAX_DEPTH:
+        raise JobRefused([Problem("body", jsontext.TOO_DEEP)])
+    return body
 
 
 def parse_request(
@@ -121,8 +131,7 @@ def _raw_job(body: Mapping[str, Any]) -> Any:
         raise JobRefused([Problem("job", message)])
     if has_object:
         if jsontext.depth(body["job"]) > jsontext.MAX_DEPTH:
-            message = f"is nested more than {jsontext.MAX_DEPTH} levels deep"
-            raise JobRefused([Problem("job", message)])
+            raise JobRefused([Problem("job", jsontext.TOO_DEEP)])
         return body["job"]
     field, text = "job_parameters_b64", body["job_parameters_b64"]
     if not isinstance(text, str):

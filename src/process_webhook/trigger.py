@@ -38,9 +38,9 @@ class Sns:
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """The request itself, from a caller with lambda:InvokeFunction."""
+    """The request itself, from a caller with lambda:InvokeFunction: any JSON value."""
 
-    body: Mapping[str, Any]
+    body: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +53,46 @@ class Package:
 Trigger = Http | Sns | Direct | Package
 
 
-def parse_trigger(event: Mapping[str, Any]) -> Trigger:
-    """Tell the trigger of a Lambda event.
+def parse_trigger(event: object) -> Trigger:
+    """Tell the trigger of a Lambda event; what no platform service sends is a direct invocation.
 
     Raises:
-        JobRefused: the body says that it is base64 and is not.
+        JobRefused: the body says that it is base64 and is not; or it is no text.
     """
+    if not isinstance(event, Mapping):
+        return Direct(event)
     context = event.get("requestContext")
     if isinstance(context, Mapping) and "http" in context:
         return _http(event, context)
-    records = event.get("Records")
-    if isinstance(records, list) and records and records[0].get("EventSource") == "aws:sns":
-        return Sns(tuple(str(record["Sns"]["Message"]) for record in records))
+    if messages := _messages(event.get("Records")):
+        return Sns(messages)
     if set(event) == {PACKAGE_RUN}:
         return Package(str(event[PACKAGE_RUN]))
     return Direct(event)
 
 
+def _messages(records: object) -> tuple[str, ...]:
+    """Return the messages of an SNS event, none if it is not one."""
+    if not isinstance(records, list):
+        return ()
+    try:
+        of_sns = {record["EventSource"] for record in records} == {"aws:sns"}
+        return tuple(str(record["Sns"]["Message"]) for record in records) if of_sns else ()
+    except (KeyError, TypeError):
+        return ()
+
+
 def _http(event: Mapping[str, Any], context: Mapping[str, Any]) -> Http:
-    text = event.get("body") or ""
+    text, given = event.get("body") or "", event.get("headers") or {}
+    if not (isinstance(text, str) and isinstance(given, Mapping)):
+        raise JobRefused([Problem("body", "of a request must be text, and its headers a map")])
     body = text.encode(errors="surrogatepass")  # JSON may name half a character: no signature fits
     if event.get("isBase64Encoded"):
         try:
             body = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError) as error:
             raise JobRefused([Problem("body", f"is not base64: {error}")]) from None
-    headers = {
-        str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()
-    }
+    headers = {str(name).lower(): str(value) for name, value in given.items()}
     authorizer = context.get("authorizer")
     iam = isinstance(authorizer, Mapping) and isinstance(authorizer.get("iam"), Mapping)
     return Http(body=body, headers=headers, iam=iam)

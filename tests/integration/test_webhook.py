@@ -370,6 +370,34 @@ def test_a_direct_invocation_over_the_limit_is_413() -> None:
     assert answer["statusCode"] == 413
 
 
+DEEP: Any = json.loads("[" * 500 + "]" * 500)
+ODD_EVENTS: dict[str, tuple[object, str]] = {
+    "a list": ([], "must be a JSON object, got a list"),
+    "text": ("x", 'must be a JSON object, got "x"'),
+    "nothing": (None, "must be a JSON object, got null"),
+    "half a character": ({"job": {"username": "\ud800"}}, r'got "\ud800"'),
+    "half a key": ({"\ud800": 1}, "is not a known field"),
+    "nested": ({"job": a_job("a"), "run_id": DEEP}, "nested more than 32 levels deep"),
+    "records of nobody": ({"Records": [1]}, "is not a known field"),
+    "no notification": ({"Records": [{"EventSource": "aws:sns"}]}, "is not a known field"),
+    "a number as body": ({"requestContext": {"http": {}}, "body": 5}, "must be text"),
+    "a list of headers": ({"requestContext": {"http": {}}, "headers": [1]}, "headers a map"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_EVENTS)
+def test_an_event_of_no_known_shape_is_400_and_writes_nothing(name: str) -> None:
+    event, message = ODD_EVENTS[name]
+    sim = a_sim()
+
+    answer = sim.world.functions[PROCESS_WEBHOOK](event, sim.world.context("test"))
+
+    body = json.loads(answer["body"]) if "headers" in answer else answer["body"]
+    assert answer["statusCode"] == 400
+    assert [d for d in body["details"] if message in d["message"]], body
+    assert_nothing_was_written(sim)
+
+
 def test_the_same_run_id_with_another_job_is_409() -> None:
     sim = a_sim()
     assert call(sim, http_event({"job": a_job("a"), "run_id": "r1"}, secret=SECRET))[0] == 200

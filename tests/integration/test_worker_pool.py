@@ -318,7 +318,7 @@ def test_processes_that_cannot_be_had_are_named_and_none_is_left(
     really_fork = os.fork
     monkeypatch.setattr("os.fork", fork)
 
-    with pytest.raises(Permanent, match="worker process 3: Resource .* run fewer orders at once"):
+    with pytest.raises(Permanent, match=r"process 3: Resource .*; run fewer orders at once"):
         Local(3)
 
     assert not [pid for pid in started if is_running(pid)]
