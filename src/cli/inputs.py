@@ -60,7 +60,9 @@ def read_env(path: Path) -> dict[str, str]:
         FileRefused: it cannot be read, or naming each line that is no assignment.
     """
     try:
-        return dotenv.parse(_text(path))
+        return dotenv.parse(files.text(path))
+    except ValueError as error:
+        raise FileRefused(path, [Problem("", str(error))]) from None
     except JobRefused as refused:
         raise FileRefused(path, refused.problems) from None
 
@@ -108,14 +110,3 @@ def _wrong(raw: object) -> Iterator[Problem]:
         if not isinstance(value, str | Mapping | list):
             kind = "nothing" if value is None else "no text to YAML"
             yield Problem(fieldpath.key("", name), f"must be text or a map and is {kind}: quote it")
-
-
-def _text(path: Path) -> str:
-    try:
-        body = files.read(path)
-    except ValueError as error:
-        raise JobRefused([Problem("", str(error))]) from None
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise JobRefused([Problem("", f"is not UTF-8 (byte {error.start})")]) from None

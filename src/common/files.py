@@ -44,6 +44,18 @@ def read(path: Path) -> bytes:
     return data
 
 
+def text(path: Path) -> str:
+    """Return the text in a file, read as `read` does, without a byte order mark.
+
+    Raises:
+        ValueError: saying why it cannot be read, or that it is not UTF-8.
+    """
+    try:
+        return read(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8 (byte {error.start})") from None
+
+
 def _drained(handle: int) -> bytes:
     data = bytearray()
     while len(data) <= MAX_BYTES:

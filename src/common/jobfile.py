@@ -55,10 +55,9 @@ def load(path: Path, what: str = "job file") -> tuple[object, Lines]:
         GivenTwice: it gives keys twice.
     """
     try:
-        data = files.read(path)
+        text = files.text(path)
     except ValueError as error:
         raise _refused(f"{path} {error}") from None
-    text = jsontext.decode(data, str(path))
     return loads(text, is_json=path.suffix.lower() == ".json", what=what)
 
 
@@ -101,8 +100,10 @@ def _read_json(text: str, builder: Builder) -> None:
         json.loads(text)
     except json.JSONDecodeError as error:
         raise refused(error.lineno, f"not valid JSON: {error.msg} (column {error.colno})") from None
-    except (ValueError, RecursionError) as error:
-        raise _refused(f"not valid JSON: {error}") from None
+    except RecursionError:
+        raise _refused(jsontext.TOO_DEEP) from None
+    except ValueError:
+        raise _refused(jsontext.LONG_NUMBER) from None
     for piece, line in _json_pieces(text):
         match piece[0]:
             case "{":

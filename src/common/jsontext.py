@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
 from src.common import fieldpath
 from src.common.errors import JobRefused, Problem
 
 MAX_DEPTH: Final = 32  # of maps and lists within each other; a job needs five
+LONG_NUMBER: Final = "holds a whole number of thousands of digits"
 TOO_DEEP: Final = f"is nested more than {MAX_DEPTH} levels deep"
 
 
@@ -36,34 +37,12 @@ def load(text: str | bytes, field: str) -> Any:
                 seen.add(name)
         return made
 
-    decoded = decode(text, field) if isinstance(text, bytes) else text
-    too_deep = _refused(field, TOO_DEEP)
-    try:
-        value = json.loads(decoded, object_pairs_hook=unique, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise _refused(field, f"is not valid JSON: {error.msg} ({where})") from None
-    except ValueError as error:  # NaN, or an integer of thousands of digits
-        raise _refused(field, f"is not valid JSON: {error}") from None
-    except RecursionError:
-        raise too_deep from None
+    value = _parsed(_decoded(text, field), field, unique)
     if depth(value) > MAX_DEPTH:
-        raise too_deep
+        raise _refused(field, TOO_DEEP)
     if twins:
         raise JobRefused(_twin_problems(value, twins, field))
     return value
-
-
-def decode(data: bytes, field: str) -> str:
-    """Return UTF-8 `data` as text, without a byte order mark.
-
-    Raises:
-        JobRefused: it is not UTF-8.
-    """
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _refused(field, f"is not UTF-8 (byte {error.start})") from None
 
 
 def depth(value: Any) -> int:
@@ -86,15 +65,35 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
+def _parsed(text: str, field: str, from_pairs: Callable[[list[tuple[str, Any]]], Any]) -> Any:
+    def no_number(name: str) -> NoReturn:
+        raise _refused(field, f"is not valid JSON: {name} is no JSON number")
+
+    try:
+        return json.loads(text, object_pairs_hook=from_pairs, parse_constant=no_number)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise _refused(field, f"is not valid JSON: {error.msg} ({where})") from None
+    except ValueError:
+        raise _refused(field, LONG_NUMBER) from None
+    except RecursionError:
+        raise _refused(field, TOO_DEEP) from None
+
+
+def _decoded(data: str | bytes, field: str) -> str:
+    if isinstance(data, str):
+        return data
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _refused(field, f"is not UTF-8 (byte {error.start})") from None
+
+
 def _children(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         yield from value.values()
     elif isinstance(value, list):
         yield from value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _refused(field: str, message: str) -> JobRefused:

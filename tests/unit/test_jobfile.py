@@ -156,9 +156,9 @@ def test_yaml_that_is_no_plain_document_is_refused(text: str, message: str) -> N
         ("a: 1", "line 1: not valid JSON: Expecting value (column 1)"),
         ('{"a": 1,\n}', "line 2: not valid JSON"),
         ('{"a": 1,\n"b": NaN}', "line 2: NaN is no JSON number"),
-        ("[" * 100_000, "not valid JSON"),
+        ("[" * 100_000, "is nested more than 32 levels deep"),
         ("[" * 40 + "]" * 40, "line 1: maps and lists are nested more than 32"),
-        ('{"a": ' + "9" * 5000 + "}", "not valid JSON"),
+        ('{"a": ' + "9" * 5000 + "}", "holds a whole number of thousands of digits"),
     ],
 )
 def test_json_that_is_none_is_refused(text: str, message: str) -> None:
@@ -204,7 +204,7 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         "missing.yaml": "missing.yaml cannot be read: No such file",
         ".": "cannot be read: it is a directory",
         "large.yaml": "large.yaml is over 4194304 bytes",
-        "binary.yaml": "binary.yaml: is not UTF-8",
+        "binary.yaml": "binary.yaml is not UTF-8",
         "a\0b": "cannot be read",
     }.items():
         with pytest.raises(JobRefused, match=message):
