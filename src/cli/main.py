@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 from src import __version__
-from src.cli.exit_codes import INTERRUPTED
+from src.cli.exit_codes import INTERRUPTED, NOT_SUCCEEDED
 from src.cli.remote.app import app as remote
+from src.cli.say import answer_lost
 
 app = typer.Typer(
     name="iac-ci",
@@ -195,3 +196,7 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code or not answer_lost():
+            raise
+        sys.exit(NOT_SUCCEEDED)

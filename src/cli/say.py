@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+
+
+@dataclass
+class _Answers:
+    lost: bool = False
+
+
+_answers = _Answers()
+
+
+def answer_lost() -> bool:
+    """Return whether an answer could not be written: no exit code may say that all is well then."""
+    return _answers.lost
 
 
 def say(text: str) -> None:
@@ -17,7 +31,8 @@ def say(text: str) -> None:
         print(text.encode("ascii", "replace").decode(), flush=True)  # noqa: T201
     except OSError as error:  # a full disk
         console.silence(sys.stdout)
-        complain(f"writing the answer: {error}")
+        _answers.lost = True
+        complain(f"writing the answer: {error.strerror}")
 
 
 def complain(text: str) -> None:

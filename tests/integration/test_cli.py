@@ -186,6 +186,26 @@ def test_a_full_disk_behind_stdout_loses_no_record(
     assert (tmp_path / "logs" / "run.json").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("command", [("run", "--json"), ("validate",), ("graph",)])
+def test_an_answer_that_could_not_be_written_is_no_success(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "job.yaml").write_text("username: me\norders: {a: {cmds: ['true'], timeout: 30}}\n")
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [IAC_CI, *command, tmp_path / "job.yaml"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert process.returncode == 1
+    assert process.stderr.endswith("writing the answer: No space left on device\n")
+
+
 def few_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 
