@@ -84,6 +84,14 @@ def clients(stack: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Clients:
     return Clients(region=STACK.region, endpoint=stack["endpoint"])
 
 
+@pytest.fixture
+def secret_restored(clients: Clients) -> Iterator[None]:
+    yield
+    clients.ssm.put_parameter(
+        Name="/iac-ci/webhook_secret", Value=stack_server.SECRET, Overwrite=True
+    )
+
+
 def last(text: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text.splitlines()[-1])
     return found
@@ -123,13 +131,20 @@ def test_the_how_tos_job_is_taken_and_runs(shell: Shell) -> None:
     assert "succeeded" in shell(f"iac-ci wait {answer['run_id']}")
 
 
-def test_the_secret_is_read_from_ssm_as_the_how_to_says(shell: Shell) -> None:
-    (shell.folder / "webhook-secret").unlink()
-    shell.stub("terraform", "echo https://api.example/webhook")
-    parameter = STACK.webhook_secret_parameter
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
+@pytest.mark.usefixtures("secret_restored")
+def test_the_secret_that_deploying_puts_is_read_back_and_signs(shell: Shell) -> None:
+    """With every line break that files and the AWS CLI add."""
+    shell.stub("openssl", f"echo '{stack_server.SECRET}'")
+    shell.stub("terraform", f"echo {shell.env['ENDPOINT']}")
+    put = script(ROOT / "docs/DEPLOY.md", "openssl rand")
 
-    shell(script(SEND, "get-parameter").replace("/iac-ci/webhook_secret", parameter))
+    shell(put.replace("put-parameter", "put-parameter --overwrite"), "rm webhook-secret")
+    said = shell(
+        script(SEND, "get-parameter"), script(SEND, "signed() {"), script(SEND, "ping.json")
+    )
 
+    assert "pong" in said
     secret = shell.folder / "webhook-secret"
     assert secrets_of(secret.read_text()) == (stack_server.SECRET,)
     assert secret.stat().st_mode & 0o077 == 0
@@ -191,14 +206,6 @@ def test_what_was_given_up_is_sent_again_to_its_function(tmp_path: Path) -> None
 
 
 # -- rotate the secret ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def secret_restored(clients: Clients) -> Iterator[None]:
-    yield
-    clients.ssm.put_parameter(
-        Name="/iac-ci/webhook_secret", Value=stack_server.SECRET, Overwrite=True
-    )
 
 
 @pytest.mark.usefixtures("secret_restored")
