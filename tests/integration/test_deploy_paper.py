@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from src.process_webhook.authenticate import authenticate
 from src.process_webhook.request import parse_body, parse_request
-from tests.support.papers import ROOT, script
+from tests.support.papers import ROOT, script, scripts
 
 pytestmark = pytest.mark.integration
 
@@ -57,3 +58,20 @@ def test_the_first_job_is_one_that_the_webhook_takes(tmp_path: Path) -> None:
     assert [order.order_name for order in request.job.orders] == ["hello"]
     assert request.run_id is not None
     assert sent[-2:] == ["@body.json", "https://api.example/webhook"]
+
+
+def test_what_deploying_writes_into_the_clone_is_not_committed(tmp_path: Path) -> None:
+    """The webhook secret and the states are among it."""
+    papers = [DEPLOY, *(ROOT / "docs/how-to").glob("*.md")]
+    text = "\n".join(block for paper in papers for block in scripts(paper))
+    written = {*re.findall(r">([a-z][\w.-]*)", text), *re.findall(r"mkdir -p (\S+?)\)", text)}
+    assert {"webhook-secret", "webhook-secret.new", "state-archive", "body.json"} <= written
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    for name in written:
+        place = tmp_path / name / "one.tfstate" if name == "state-archive" else tmp_path / name
+        place.parent.mkdir(exist_ok=True)
+        place.touch()
+
+    status = run("git init --quiet && git status --porcelain", tmp_path)
+
+    assert status.split() == ["??", ".gitignore"]
