@@ -102,7 +102,8 @@ def _locked(options: Options) -> bool:
 
 
 def _told(running: Running) -> str:
-    exports = " ".join(f"{key}={shlex.quote(to)}" for key, to in running.environment.items())
+    variables = {**running.environment, "CURL_CA_BUNDLE": str(running.ca)}  # for the HTTP API
+    exports = " ".join(f"{key}={shlex.quote(to)}" for key, to in variables.items())
     return (
         f"An embedded AWS runs at {running.endpoint} (process {running.pid}). To use it:\n\n"
         f"  export {exports}\n\n"
