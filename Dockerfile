@@ -2,6 +2,8 @@
 # and for CodeBuild (codebuild.tf). docs/DEPLOY.md, step 3, builds it; `make image-check` tries what is
 # in it without Docker.
 
+# The tag moves with AWS's patches of Python and of Amazon Linux. A digest behind it holds the base, and
+# with it the packages below, as they were: --build-arg PYTHON=3.13@sha256:...
 ARG PYTHON=3.13
 
 FROM public.ecr.aws/lambda/python:${PYTHON} AS base
