@@ -25,6 +25,9 @@ from tests.support.terraform.stages import Case, copy_stage, requirements
 from tests.support.terraform.toolchain import CONFIG_VARIABLE, Toolchain, cli_config
 
 LOCK_FILE: Final = ".terraform.lock.hcl"
+# A plan of seconds ends before its garbage matters: collecting it is half of the CPU's work. Both
+# programs, terraform and the provider, take half a gigabyte so; above this limit they collect.
+_MEMORY: Final = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 _FOR_DOWNLOADS: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -125,6 +128,7 @@ class Workbench:
             config = str(home / "cli.tfrc")
             Path(config).write_text(cli_config(self.toolchain.mirror))
         return {
+            **_MEMORY,
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(home),
             # The provider's socket lies there, and a socket's path may have 107 bytes at most.
