@@ -7,6 +7,7 @@ process applies and destroys, once; the workers ask for it.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,10 +207,10 @@ def ran_elsewhere(reporter: Any) -> set[str]:
         _scenario(report.nodeid)
         for outcome in ("passed", "failed")
         for report in reporter.stats.get(outcome, [])
-        if _place(report.nodeid)
+        if place_of(report.nodeid)
     }
     skipped = [report.nodeid for report in reporter.stats.get("skipped", [])]
-    return {nodeid for nodeid in skipped if _place(nodeid) and _scenario(nodeid) in ran}
+    return {nodeid for nodeid in skipped if place_of(nodeid) and _scenario(nodeid) in ran}
 
 
 def _where(reporter: Any) -> Iterator[str]:
@@ -219,7 +220,7 @@ def _where(reporter: Any) -> Iterator[str]:
             outcome: [
                 report
                 for report in reporter.stats.get(outcome, [])
-                if _place(report.nodeid) == place
+                if place_of(report.nodeid) == place
             ]
             for outcome in outcomes
         }
@@ -232,9 +233,11 @@ def _where(reporter: Any) -> Iterator[str]:
             yield f"scenarios {place}: {', '.join(told)}"
 
 
-def _place(nodeid: str) -> str | None:
+def place_of(nodeid: str) -> str | None:
+    """Return where a scenario runs; None: it is no scenario, whatever its other parameters say."""
     ids = nodeid.rpartition("[")[2].rstrip("]") if nodeid.endswith("]") else ""
-    return next((each for each in (IN_PROCESS, ENDPOINT) if each in ids), None)
+    found = re.search(rf"(?:^|-)({IN_PROCESS}|{ENDPOINT})(?:-|$)", ids)
+    return found[1] if found else None
 
 
 def _scenario(nodeid: str) -> str:
