@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.terraform.hcl import Block, blocks, of_kind, strings
+from tests.support.terraform.hcl import Block, HclError, blocks, of_kind, strings
 from tests.support.terraform.stages import BOOTSTRAP, DEPLOY, ECR, STAGES
 
 pytestmark = pytest.mark.unit
@@ -44,8 +44,15 @@ CONSTRAINT = ">= 5.100, < 7.0"
 
 @pytest.fixture(params=STAGES)
 def stage(request: pytest.FixtureRequest) -> Path:
-    """The folder of each stage."""
-    return Path(request.config.option.infra).absolute() / request.param
+    """The folder of each stage, in which every file is HCL."""
+    folder = Path(request.config.option.infra).absolute() / request.param
+    try:
+        blocks(folder)
+    except HclError as error:
+        why = str(error)
+    else:
+        return folder
+    pytest.fail(why, pytrace=False)
 
 
 def address(block: Block) -> str:

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 
+class HclError(Exception):
+    """A file is no HCL; the message names the place, what stands there and who tells more."""
+
+
 @dataclass(frozen=True)
 class Block:
     """A top-level block; `body` is python-hcl2's, strings without their quotes."""
@@ -36,7 +40,11 @@ class Block:
 
 @cache
 def blocks(folder: Path) -> tuple[Block, ...]:
-    """Return every top-level block of a stage, file by file; a deployer's backend.tf is no part."""
+    """Return every top-level block of a stage, file by file; a deployer's backend.tf is no part.
+
+    Raises:
+        HclError: a file has a syntax error.
+    """
     paths = [path for path in sorted(folder.glob("*.tf")) if path.name != "backend.tf"]
     return tuple(block for path in paths for block in _blocks(path))
 
@@ -49,9 +57,18 @@ def of_kind(folder: Path, kind: str) -> list[Block]:
 def _blocks(path: Path) -> Iterator[Block]:
     import hcl2  # only when it is asked for: it compiles a grammar
     from hcl2.rules.base import BlockRule
+    from lark.exceptions import UnexpectedInput
 
     options = hcl2.SerializationOptions(with_comments=False, strip_string_quotes=True)
-    for rule in hcl2.parses(path.read_text()).body.children:
+    text = path.read_text()
+    try:
+        rules = hcl2.parses(text).body.children
+    except UnexpectedInput as error:
+        place = f"{path.parent.name}/{path.name}:{error.line}"
+        what = f"syntax error at or before {error.get_context(text).splitlines()[0].strip()!r}"
+        remedy = f"terraform fmt {path} says what it expects"
+        raise HclError(f"{place}: {what}; {remedy}") from None
+    for rule in rules:
         if isinstance(rule, BlockRule):
             kind, *labels = (str(label.serialize(options)).strip('"') for label in rule.labels)
             body = rule.body.serialize(options)

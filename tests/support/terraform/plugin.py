@@ -144,6 +144,7 @@ def make_plan(planner: Planner) -> MakePlan:
         except MissingError as error:
             pytest.skip(str(error))
         except PlanFailedError as error:
-            pytest.fail(str(error), pytrace=False)
+            why = str(error)
+        pytest.fail(why, pytrace=False)  # out here: inside, the report would tell it twice
 
     return make
