@@ -12,6 +12,7 @@ ARGS ?=
 ENDPOINT ?= auto
 TERRAFORM ?= terraform
 DEPLOY := $(TERRAFORM) -chdir=infra/02-deploy
+STATE := infra/02-deploy/backend.tf
 SCRIPTS := .ci/run $(wildcard scripts/*.sh examples/*/*.sh)
 WORKFLOWS := $(wildcard .github/workflows/*.yml examples/github-action/*.yml)
 
@@ -116,8 +117,12 @@ bench: $(READY)  ## measure speed and memory of local runs
 .PHONY: deploy-plan
 deploy-plan:  ## plan the deployment of TAG=<image tag> to REGION=<region> (docs/DEPLOY.md)
 	@: $(if $(and $(TAG),$(REGION)),,$(error give both: make deploy-plan TAG=v1 REGION=eu-west-1))
-	@$(DEPLOY) init -input=false
-	@repo=$$($(TERRAFORM) -chdir=infra/01-ecr output -raw ecr_repo_url) && \
+	@: $(if $(wildcard $(STATE)),,$(error no $(STATE), so the state would stay on this machine: \
+	  run scripts/generate_backend.sh 02-deploy BUCKET REGION first))
+	@repo=$$($(TERRAFORM) -chdir=infra/01-ecr output -no-color -raw ecr_repo_url) && \
+	  [[ $$repo == */iac-ci ]] || { echo "deploy-plan: 01-ecr has no output ecr_repo_url here:" \
+	    "apply it first (docs/DEPLOY.md, step 2)" >&2; exit 1; } && \
+	  $(DEPLOY) init -input=false && \
 	  $(DEPLOY) plan -input=false -out=deploy.tfplan $(ARGS) \
 	    -var "ecr_repo=$$repo" -var "image_tag=$(TAG)" -var "aws_region=$(REGION)"
 
