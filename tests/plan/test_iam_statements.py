@@ -12,7 +12,7 @@ import pytest
 from tests.support.terraform.names import Grant, Names, allow, grants
 from tests.support.terraform.plan import Plan
 from tests.support.terraform.responder import ACCOUNT
-from tests.support.terraform.stages import CODE_BUCKET, DEPLOY
+from tests.support.terraform.stages import DEPLOY
 
 pytestmark = [pytest.mark.plan, pytest.mark.stage(DEPLOY)]
 
@@ -46,7 +46,7 @@ def process_webhook(names: Names) -> frozenset[Grant]:
     tables = [names.table("orders"), names.table("order_events")]
     parameters = [f"parameter/{prefix}*", f"parameter{secret}"]
     secrets = names.arn("secretsmanager", f"secret:{prefix}*")
-    code = [CODE_BUCKET] if "code_bucket_arns" in given else []
+    code = given.get("code_bucket_arns", [])
     return (
         allow(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"], tables)
         | allow(OBJECTS, [names.bucket("internal", "/*")])
@@ -86,7 +86,7 @@ def worker(names: Names) -> frozenset[Grant]:
 
 def codebuild(names: Names) -> frozenset[Grant]:
     pull = ("BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "BatchGetImage")
-    image = names.arn("ecr", "repository/iac-ci")
+    image = names.repository
     group = names.log_group(f"/aws/codebuild/{names.of('worker')}")
     logs = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
     return (

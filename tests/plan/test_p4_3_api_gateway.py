@@ -28,8 +28,8 @@ def test_post_webhook_route_leads_to_process_webhook(plan: Plan) -> None:
     plan.hold(
         {f"{API}.id", API}, {*route.refers["api_id"]}, f"{route.address}: which API", at=route
     )
-    assert f"{integration.block}.id" in route.refers["target"]
-    assert route["target"] is not None
+    target = f"integrations/${{{integration.block}.id}}"
+    plan.hold(target, route.written["target"], f"{route.address}: target", at=route)
 
 
 def test_process_webhook_integration_passes_the_request_on(plan: Plan) -> None:

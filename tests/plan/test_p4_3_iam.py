@@ -127,7 +127,7 @@ def test_worker_s3_get_object_under_tmp_exec_only(plan: Plan, names: Names) -> N
 
 
 def test_codebuild_ecr_pull_actions(plan: Plan, codebuild: Role, names: Names) -> None:
-    image = names.arn("ecr", "repository/iac-ci")
+    image = names.repository
     pull = ("BatchCheckLayerAvailability", "GetDownloadUrlForLayer", "BatchGetImage")
 
     found = {each for each in grants(codebuild.policy.json("policy")) if "ecr:" in each.action}

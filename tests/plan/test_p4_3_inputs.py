@@ -50,6 +50,9 @@ def test_deploy_output_api_gateway_url_is_where_jobs_are_posted(plan: Plan) -> N
     plan.hold(UNKNOWN, plan.outputs["api_gateway_url"], "output api_gateway_url")
     api = plan.one("aws_apigatewayv2_api").block
     assert f"{api}.api_endpoint" in plan.output_refers("api_gateway_url")
+    written = plan.written("output", "api_gateway_url").body["value"]
+    path = '${split(" ", local.route)[1]}'  # /webhook of "POST /webhook"
+    plan.hold(f"${{{api}.api_endpoint}}{path}", written, "output api_gateway_url")
 
 
 def test_deploy_output_api_gateway_id(plan: Plan) -> None:

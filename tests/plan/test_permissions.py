@@ -48,7 +48,7 @@ def test_what_lambda_step_functions_and_codebuild_do_in_a_role_is_granted(
     }
     deployment.hold(expected, asked, "what AWS does in the roles")
     images = {need.resource for need in needed if need.action == "ecr:BatchGetImage"}
-    deployment.hold({names.arn("ecr", "repository/iac-ci")}, images, "what builds pull")
+    deployment.hold({names.repository}, images, "what builds pull")
     deployment.hold([], denials(roles(deployment), needed, ()), "what AWS needs and may not")
 
 

@@ -61,6 +61,34 @@ BAD: dict[str, dict[str, list[Any]]] = {
 }
 
 
+# Values on the good side of an edge: a validation that refuses too much is as wrong.
+GOOD: dict[str, dict[str, list[Any]]] = {
+    BOOTSTRAP: {
+        "aws_region": ["us-gov-west-1", "ap-southeast-2", "us-isob-east-1"],
+        "state_bucket_name": ["a-1", "s" * 63],
+    },
+    ECR: {"aws_region": ["us-gov-west-1", "ap-southeast-2", "us-isob-east-1"]},
+    DEPLOY: {
+        "alarm_topic_arn": [None, "arn:aws-cn:sns:cn-north-1:123456789012:A_b-3"],
+        "aws_region": ["us-gov-west-1", "ap-southeast-2", "us-isob-east-1"],
+        "code_bucket_arns": [[], ["arn:aws:s3:::abc", f"arn:aws-cn:s3:::{'s' * 61}.0"]],
+        "ecr_repo": ["localhost:5000/iac-ci", "1.dkr.ecr.cn-north-1.amazonaws.com.cn/a/b_c/d.e-f"],
+        "image_tag": ["_", "T" * 128, "v1.2-3_x"],
+        "log_retention_days": [1, 3, 30, 365, 3653],
+        "permissions_boundary": [
+            None,
+            "arn:aws:iam::aws:policy/a/b",
+            "arn:aws:iam::123456789012:policy/x",
+        ],
+        "salt": ["", "s" * 64, "a.b_c-D1"],
+        "secret_path_prefix": ["a/", "a_b/c.d/E-1/"],
+        "sns_topic_arns": [[], ["arn:aws:sns:eu-west-1:123456789012:A_b-3"]],
+        "webhook_secret_parameter": ["/a", "/a_b/c.d/E-1"],
+        "worker_ephemeral_storage_mb": [512, 10_240],
+    },
+}
+
+
 VALIDATED = [
     pytest.param(stage, name, marks=pytest.mark.stage(stage), id=f"{stage}-{name}")
     for stage, variables in BAD.items()
@@ -75,9 +103,14 @@ def rounds(stage: str) -> list[dict[str, Any]]:
     plans as a variable has bad values at most. A variable that has no more of them is good again.
     """
     good, bad = dict(case(stage).variables), BAD[stage]
+    return [good | each for each in turns(bad)]
+
+
+def turns(values: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return the first value of every variable, the second of every one that has it, ..."""
     return [
-        good | {name: values[turn] for name, values in bad.items() if turn < len(values)}
-        for turn in range(max(map(len, bad.values())))
+        {name: given[turn] for name, given in values.items() if turn < len(given)}
+        for turn in range(max(map(len, values.values())))
     ]
 
 
@@ -130,6 +163,17 @@ def test_every_validation_has_bad_values_here(planner: Planner, stage: str) -> N
 )
 def test_good_values_are_taken(planner: Planner, given: Any) -> None:
     assert planner.refusals(given.stage, [given.variables]) == [""]
+
+
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=pytest.mark.stage(stage)) for stage in STAGES]
+)
+def test_values_on_the_good_side_of_an_edge_are_taken(planner: Planner, stage: str) -> None:
+    assert set(GOOD[stage]) == set(BAD[stage])
+    given = [dict(case(stage).variables) | each for each in turns(GOOD[stage])]
+
+    for variables, said in zip(given, planner.refusals(stage, given), strict=True):
+        assert said == "", f"{variables} were refused: {said}"
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,12 @@ class Names:
         """Return the ARN of a bucket, or of objects in it."""
         return f"arn:{partition(self.case.region)}:s3:::{self.of(key)}{path}"
 
+    @property
+    def repository(self) -> str:
+        """The ARN of the repository that the image lies in."""
+        path = str(self.case.variables["ecr_repo"]).partition("/")[2]
+        return self.arn("ecr", f"repository/{path}")
+
     def log_group(self, name: str) -> str:
         """Return the ARN of a log group."""
         return self.arn("logs", f"log-group:{name}")

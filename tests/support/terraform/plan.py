@@ -8,12 +8,13 @@ plan. It knows nothing of what the stages should be.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.support.terraform.differences import difference
 from tests.support.terraform.stages import ROOT, Case
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ class Resource:
         """Hold the value at a path."""
         __tracebackhide__ = True
         self.plan.hold(expected, self[path], f"{self.address}: {path}", at=self)
+
+    @property
+    def written(self) -> Mapping[str, Any]:
+        """What the HCL says of it, for what the plan does not know yet."""
+        from tests.support.terraform.hcl import of_kind
+
+        written = of_kind(self.plan.folder, "resource")
+        return next(each.body for each in written if ".".join(each.labels) == self.block)
 
     @property
     def block(self) -> str:
@@ -175,7 +184,7 @@ class Plan:
         """Assert that two values are equal, and say where to look if they are not."""
         __tracebackhide__ = True
         if expected != got:
-            self._fail([what, *_difference(expected, got)], at)
+            self._fail([what, *difference(expected, got)], at)
 
     def check(self, holds: object, what: str, at: Resource | None = None) -> None:
         """Assert what is no comparison of values."""
@@ -237,20 +246,3 @@ def _references(expression: Any) -> Iterable[str]:
                 yield from each
             else:
                 yield from _references(each)
-
-
-def _difference(expected: Any, got: Any) -> list[str]:
-    """Describe a difference: what is missing and what is too much, where that can be said."""
-    if isinstance(expected, set | frozenset) and isinstance(got, set | frozenset):
-        return _sides(expected - got, got - expected, str)
-    if isinstance(expected, Mapping) and isinstance(got, Mapping):
-        left = {(name, repr(value)) for name, value in expected.items()}
-        right = {(name, repr(value)) for name, value in got.items()}
-        return _sides(left - right, right - left, lambda pair: f"{pair[0]}: {pair[1]}")
-    return [f"  expected    {expected!r}", f"  got         {got!r}"]
-
-
-def _sides(missing: Iterable[Any], extra: Iterable[Any], show: Callable[[Any], str]) -> list[str]:
-    return [f"  missing     {each}" for each in sorted(map(show, missing))] + [
-        f"  unexpected  {each}" for each in sorted(map(show, extra))
-    ]

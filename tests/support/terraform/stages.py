@@ -59,14 +59,14 @@ class Case:
         return f"{self.stage} ({self.name})"
 
 
-def _image(region: str) -> dict[str, str]:
+def _image(region: str, repository: str = "iac-ci") -> dict[str, str]:
     host = f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"
-    return {"aws_region": region, "ecr_repo": f"{host}/iac-ci", "image_tag": "v1.2.3"}
+    return {"aws_region": region, "ecr_repo": f"{host}/{repository}", "image_tag": "v1.2.3"}
 
 
 TOPIC: Final = f"arn:aws-us-gov:sns:us-gov-west-1:{ACCOUNT}:jobs"
 ALARMS: Final = f"arn:aws-us-gov:sns:us-gov-west-1:{ACCOUNT}:alarms"
-CODE_BUCKET: Final = "arn:aws-us-gov:s3:::some-code"
+CODE_BUCKETS: Final = ["arn:aws-us-gov:s3:::some-code", "arn:aws-us-gov:s3:::more.code"]
 BOUNDARY: Final = f"arn:aws-us-gov:iam::{ACCOUNT}:policy/boundary"
 
 CASES: Final = (
@@ -77,9 +77,9 @@ CASES: Final = (
         DEPLOY,
         "everything",  # every variable has another value, in another workspace and partition
         {
-            **_image("us-gov-west-1"),
+            **_image("us-gov-west-1", "team/iac-ci"),
             "alarm_topic_arn": ALARMS,
-            "code_bucket_arns": [CODE_BUCKET],
+            "code_bucket_arns": CODE_BUCKETS,
             "log_retention_days": 30,
             "permissions_boundary": BOUNDARY,
             "require_freshness": True,
