@@ -52,7 +52,8 @@ class Calls:
 
     @property
     def _region(self) -> str:
-        return str(self._target.region or self._clients.session.region_name or "*")
+        with calling("reading the AWS configuration"):
+            return str(self._target.region or self._clients.session.region_name or "*")
 
     def _table(self, name: str) -> str:
         return self._target.arn("dynamodb", f"table/{name}", region=self._region)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import string
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -16,6 +17,16 @@ from src.remote.submit import Answer
 
 TIMEOUT_S: Final = (5, 40)  # to connect, to read: an HTTP API cuts off at 30
 _CA: Final = "AWS_CA_BUNDLE"  # what AWS's own tools trust, where the endpoint is an emulator
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is the URL of a web server."""
+    try:
+        parts = urlsplit(text)
+        named = bool(parts.hostname and parts.port != 0)  # a port that is none raises
+    except ValueError:
+        return False
+    return named and parts.scheme in ("https", "http") and not set(text) & set(string.whitespace)
 
 
 class HttpPost:
@@ -33,9 +44,9 @@ class HttpPost:
         """
         import requests
 
-        parts = urlsplit(url)
-        if parts.scheme not in ("https", "http") or not parts.hostname:
+        if not is_url(url):
             raise Permanent(f"{url!r} is no https URL")
+        host = urlsplit(url).netloc
         headers = {**headers, "user-agent": f"iac-ci/{__version__}"}
         options: dict[str, Any] = {"verify": os.environ[_CA]} if os.environ.get(_CA) else {}
         reply: requests.Response | None = None
@@ -51,7 +62,7 @@ class HttpPost:
                 )
             except requests.RequestException as error:
                 if last and reply is None:
-                    raise Transient(f"posting to {parts.netloc}: {_why(error)}") from None
+                    raise Transient(f"posting to {host}: {_why(error)}") from None
                 continue
             if reply.status_code < 500 and reply.status_code != 429:
                 break

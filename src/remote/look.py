@@ -38,8 +38,8 @@ class Records(Protocol):
         """Yield the events of whole runs (`_job`), newest first."""
 
 
-def checked(run_id: str) -> str:
-    """Return a run id.
+def checked(run_id: str, given_as: str = "RUN") -> str:
+    """Return a run id; `given_as` is the argument that messages name.
 
     Raises:
         JobRefused: it cannot be one.
@@ -47,7 +47,7 @@ def checked(run_id: str) -> str:
     if keys.RUN_ID.fullmatch(run_id):
         return run_id
     message = f"must be 1 to 64 of the characters A-Z a-z 0-9 -, got {run_id!r}"
-    raise JobRefused([Problem("RUN", message)])
+    raise JobRefused([Problem(given_as, message)])
 
 
 def outline(records: Records, run_id: str) -> RunState:

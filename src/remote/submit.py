@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from src.common import keys
 from src.common.errors import Problem, Transient
 from src.remote.errors import Refused
 
@@ -55,9 +56,12 @@ def submit(send: Sender, envelope: Mapping[str, Any]) -> Accepted:
         Transient: there was no answer; the same request may be sent again.
     """
     status, body = send(envelope)
-    if status == 200 and isinstance(body, Mapping) and "orders" in body:
-        orders = {num: name for name, num in body["orders"].items()}
-        return Accepted(run_id=body["run_id"], orders=orders, body=body)
+    if status == 200 and isinstance(body, Mapping):
+        run_id, orders = body.get("run_id"), body.get("orders")
+        ours = isinstance(run_id, str) and keys.RUN_ID.fullmatch(run_id)
+        if ours and isinstance(orders, Mapping):
+            names = {str(num): str(name) for name, num in orders.items()}
+            return Accepted(run_id=str(run_id), orders=names, body=body)
     raise refusal(status, body)
 
 
@@ -82,7 +86,8 @@ def by_webhook(
     """Return what posts to the webhook; `signed` adds the proof of who sends it to the headers."""
 
     def send(envelope: Mapping[str, Any]) -> Answer:
-        body = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+        body = text.encode(errors="backslashreplace")  # half a character as JSON spells it
         headers = {"content-type": "application/json"}
         return post(url, body, signed(url, body, headers))
 

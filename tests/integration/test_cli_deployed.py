@@ -240,6 +240,48 @@ def test_another_place_on_the_same_host_says_what_it_is(deployed: Deployed) -> N
     assert "answered 404: Not Found" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("submit", "--url", "http://[::1"), "--url: must be an http or https URL, got"),
+        (("submit", "--run-id", "../x"), "--run-id: must be 1 to 64 of the characters"),
+        (("submit", "--url", "http://127.0.0.1:9/", "--secret-file", "/dev/zero"), "is a device"),
+        (("rerun", "run-1", "--run-id", "../x"), "--run-id: must be 1 to 64 of the characters"),
+        (("status", "run-1", "--endpoint-url", "here"), "--endpoint-url: must be an http or"),
+    ],
+)
+def test_an_argument_that_means_nothing_is_named_and_nothing_is_asked(
+    deployed: Deployed, args: tuple[str, ...], told: str
+) -> None:
+    file = [deployed.job(GOOD_JOB)] if args[0] == "submit" else []
+
+    done = deployed(args[0], *file, *args[1:])
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stderr.endswith("refused: 1 problem\n")
+
+
+@pytest.mark.parametrize("outputs", [True, False])
+def test_an_unknown_profile_is_told_without_a_traceback(deployed: Deployed, outputs: bool) -> None:
+    known = {} if outputs else {"IAC_CI_STACK_OUTPUTS": "", "IAC_CI_ORDERS_TABLE": "orders"}
+
+    done = deployed("status", "run-1", AWS_PROFILE="nobody", **known)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("The config profile (nobody) could not be found")
+    assert "Traceback" not in done.stderr
+
+
+def test_half_a_character_in_a_job_is_refused_by_file_and_line(deployed: Deployed) -> None:
+    job = '{"username": "a\\ud800", "orders": {"a": {"cmds": ["true"], "timeout": 5}}}'
+
+    done = deployed("submit", deployed.job(job))
+
+    assert done.returncode == 2
+    assert "username: must be 1 to 128 printable characters" in done.stderr
+
+
 def test_no_secret_at_all_names_the_ways_to_give_one(deployed: Deployed) -> None:
     done = deployed("submit", deployed.job(JOB), "--url", deployed.url, IAC_CI_WEBHOOK_SECRET="")
 

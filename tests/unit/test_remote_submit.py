@@ -46,6 +46,18 @@ def test_what_is_posted_is_what_is_signed_as_the_webhook_checks_it() -> None:
     assert accepted.orders == {"0001": "plan"}
 
 
+def test_half_a_character_is_posted_as_the_job_spells_it() -> None:
+    sent: list[bytes] = []
+
+    def post(_url: str, body: bytes, _headers: Mapping[str, str]) -> tuple[int, Any]:
+        sent.append(body)
+        return 400, {}
+
+    by_webhook(post, "https://x", hmac_signed("s"))({"job": {"username": "ü\ud800"}})
+
+    assert json.loads(sent[0]) == {"job": {"username": "ü\ud800"}}
+
+
 def test_an_empty_secret_signs_nothing() -> None:
     with pytest.raises(Refused, match="empty"):
         hmac_signed(" \n")
@@ -69,6 +81,9 @@ def test_an_empty_secret_signs_nothing() -> None:
         (502, "<html>\n bad\n gateway</html>", "502: <html> bad gateway</html>"),
         (502, "", "502: no explanation was given"),
         (200, "welcome to the hotel", "200: welcome to the hotel"),
+        (200, {"orders": [], "run_id": "r"}, "200: no explanation was given"),
+        (200, {"orders": {"a": "0001"}}, "200: no explanation was given"),
+        (200, {"orders": {}, "run_id": "\x1b[2J"}, "200: no explanation was given"),
         (500, {"details": "odd"}, "500: no explanation was given"),
         (500, {"error": "x", "details": ["odd", {"path": "a"}]}, "500: x; a: "),
     ],
@@ -159,7 +174,13 @@ def test_what_trusts_an_emulator_is_what_aws_tools_trust(
     assert answers.asked[0]["verify"] == "/some/ca.pem"
 
 
-@pytest.mark.parametrize("url", ["", "api.example/webhook", "ftp://x", "https://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "api.example/webhook", "ftp://x", "https://"),
+        *("https://[::1", "https://x:99999/", "https://x y/"),
+    ],
+)
 def test_what_is_no_url_is_not_asked(url: str) -> None:
     with pytest.raises(Permanent, match="no https URL"):
         post(url)

@@ -6,11 +6,10 @@ from src.cli import record, style
 from src.cli.exit_codes import NOT_SUCCEEDED, OK
 from src.cli.remote import show
 from src.cli.remote.options import Stack
-from src.cli.remote.submit import Way, sent, told
+from src.cli.remote.submit import Way, id_of_new_run, sent, told
 from src.cli.remote.watch import watched
 from src.cli.say import complain, say
 from src.cli.text import count
-from src.common import keys
 from src.common.clock import SystemClock
 from src.common.status import ACTIVE, JobStatus, OrderStatus
 from src.remote import look
@@ -53,6 +52,7 @@ def rerun(
     as_json: bool,
 ) -> int:
     """Start a run's job again, with `failed` only what did not succeed; return the exit code."""
+    again = id_of_new_run(new_id)
     aws = stack.connect()
     state = look.state(aws, run_id)
     client.check(state)
@@ -62,7 +62,7 @@ def rerun(
     over = client.carried(job, state) if failed else []
     request = submitting.request(
         job,
-        new_id or keys.new_run_id(),
+        again,
         SystemClock().now_ms(),
         rerun_of=run_id,
         carried=over or None,

@@ -93,23 +93,34 @@ class Stack:
             FileRefused: the outputs cannot be read.
         """
         from src.cli.problems import FileRefused
+        from src.common import files
         from src.common.errors import JobRefused, Problem
         from src.remote import target
 
         text, name = None, Path(self.outputs or "")
         if self.outputs:
             try:
-                text = sys.stdin.read() if self.outputs == "-" else name.read_text("utf-8")
-            except (OSError, ValueError) as error:
-                why = getattr(error, "strerror", None) or "it is not UTF-8"
-                raise FileRefused(name, [Problem("", f"cannot be read: {why}")]) from None
+                text = sys.stdin.read() if self.outputs == "-" else files.text(name)
+            except UnicodeDecodeError:
+                raise FileRefused(name, [Problem("", "is not UTF-8")]) from None
+            except ValueError as error:
+                raise FileRefused(name, [Problem("", str(error))]) from None
         try:
             return target.find(text, os.environ, **given)
         except JobRefused as refused:
             raise FileRefused(name, refused.problems) from None
 
     def connect(self, target: Target | None = None) -> AwsStack:
-        """Return the connection; nothing is called yet."""
-        from src.remote.aws import connect
+        """Return the connection; nothing is called yet.
 
+        Raises:
+            JobRefused: the endpoint is none.
+        """
+        from src.common.errors import JobRefused, Problem
+        from src.remote.aws import connect
+        from src.remote.http import is_url
+
+        if self.endpoint and not is_url(self.endpoint):
+            message = f"must be an http or https URL, got {self.endpoint!r}"
+            raise JobRefused([Problem("--endpoint-url", message)])
         return connect(target or self.target(), self.endpoint)

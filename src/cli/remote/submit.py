@@ -14,12 +14,14 @@ from src.cli.problems import FileRefused
 from src.cli.remote.options import Stack
 from src.cli.say import complain, say
 from src.cli.text import count
-from src.common import keys
+from src.common import files, keys
 from src.common.clock import SystemClock
-from src.common.errors import Problem, Transient
+from src.common.errors import JobRefused, Problem, Transient
+from src.remote import look
 from src.remote import submit as client
+from src.remote import target as target_of
 from src.remote.errors import NotNamed, Refused
-from src.remote.http import HttpPost
+from src.remote.http import HttpPost, is_url
 
 if TYPE_CHECKING:
     from src.remote.aws import AwsStack
@@ -52,7 +54,7 @@ def submit_file(
 ) -> int:
     """Submit the job in `file`; return the exit code."""
     raw, lines = inputs.read_job(file, file_urls=False)
-    request = client.request(raw, run_id or keys.new_run_id(), SystemClock().now_ms())
+    request = client.request(raw, id_of_new_run(run_id), SystemClock().now_ms())
     try:
         accepted = sent(stack, way, request)
     except Refused as refused:
@@ -60,6 +62,11 @@ def submit_file(
             raise
         raise FileRefused(file, refused.problems, lines) from None
     return told(accepted, stack, wait=wait, as_json=as_json)
+
+
+def id_of_new_run(given: str | None) -> str:
+    """Return the id of a run to submit: the one of `--run-id`, else a fresh one."""
+    return keys.new_run_id() if given is None else look.checked(given, "--run-id")
 
 
 def sent(stack: Stack, way: Way, request: dict[str, object]) -> client.Accepted:
@@ -93,6 +100,9 @@ def _sender(stack: Stack, way: Way) -> client.Sender:
     if not posts and target.knows("function"):
         return aws.invoke
     url = target.need("url")
+    if not is_url(url):
+        name = "--url" if way.url else target_of.PARTS["url"].variable
+        raise JobRefused([Problem(name, f"must be an http or https URL, got {url!r}")])
     if client.FUNCTION_URL in (urlsplit(url).hostname or ""):
         return client.by_webhook(HttpPost(), url, aws.signed)
     return client.by_webhook(HttpPost(), url, client.hmac_signed(_secret(way, aws)))
@@ -102,11 +112,9 @@ def _secret(way: Way, aws: AwsStack) -> str:
     """Return the webhook secret from where the options say it lies, else from the environment."""
     if way.secret_file is not None:
         try:
-            return way.secret_file.read_text("utf-8")
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "it is not UTF-8"
-            problem = Problem("", f"cannot be read: {why}")
-            raise FileRefused(way.secret_file, [problem]) from None
+            return files.text(way.secret_file)
+        except ValueError as error:
+            raise FileRefused(way.secret_file, [Problem("", str(error))]) from None
     if way.secret_parameter is not None:
         return aws.parameter(way.secret_parameter)
     variable = way.secret_env or SECRET_VARIABLE
