@@ -27,6 +27,7 @@ from tests.support.embedded_aws.embedded import (
     running_in,
 )
 from tests.support.embedded_aws.options import ROOT, Options
+from tests.support.programs import need
 
 pytestmark = pytest.mark.integration
 
@@ -384,6 +385,7 @@ def test_a_projects_settings_are_kept_and_updated_by_arn(client: Client, project
 def test_it_listens_on_this_machine_only_and_by_https_under_its_own_ca(
     embedded: EmbeddedAws,
 ) -> None:
+    need("curl")
     running = embedded.running
     port = int(running.endpoint.rsplit(":", 1)[-1])
     here = subprocess.run(

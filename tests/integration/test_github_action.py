@@ -25,6 +25,7 @@ from src.local.stack import Stack
 from tests.support import stack_server
 from tests.support.embedded_aws.embedded import EmbeddedAws
 from tests.support.embedded_aws.options import Options
+from tests.support.programs import works
 from tests.support.stack_server import served
 
 pytestmark = [
@@ -47,7 +48,7 @@ class Runner:
         self.folder = folder
         bin_ = folder / "bin"
         bin_.mkdir()
-        if not _works("aws"):
+        if not works("aws"):
             stand_in = (
                 f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/support/aws_command.py "$@"\n'
             )
@@ -83,15 +84,6 @@ class Runner:
     @property
     def summary(self) -> str:
         return (self.folder / "summary").read_text()
-
-
-def _works(program: str) -> bool:
-    try:
-        return (
-            subprocess.run([program, "--version"], capture_output=True, check=False).returncode == 0
-        )
-    except OSError:
-        return False
 
 
 def posting(endpoint: str, **env: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from tests.support import stack_server
 from tests.support.embedded_aws.embedded import EmbeddedAws
 from tests.support.embedded_aws.options import Options
 from tests.support.papers import ROOT, blocks, name, papers, script, scripts
+from tests.support.programs import need
 
 pytestmark = pytest.mark.integration
 
@@ -107,34 +107,34 @@ def posted(shell: Shell) -> dict[str, Any]:
     return last(shell(script(SEND, "signed() {"), script(SEND, "signed body.json")))
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
 def test_a_ping_is_answered_as_the_how_to_says(shell: Shell) -> None:
+    need("curl")
     said = shell(script(SEND, "signed() {"), script(SEND, "ping.json"))
 
     (expected,) = (block.text for block in blocks(SEND) if block.language == "text")
     assert json.loads(said) == json.loads(expected)
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
 def test_a_ping_with_another_secret_is_told_apart(shell: Shell) -> None:
+    need("curl")
     (shell.folder / "webhook-secret").write_text("another\n")
 
     with pytest.raises(AssertionError, match="401"):
         shell(script(SEND, "signed() {"), script(SEND, "ping.json"))
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
 def test_the_how_tos_job_is_taken_and_runs(shell: Shell) -> None:
+    need("curl")
     answer = posted(shell)
 
     assert answer["orders"] == {"hello": "0001", "there": "0002"}
     assert "succeeded" in shell(f"iac-ci wait {answer['run_id']}")
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
 @pytest.mark.usefixtures("secret_restored")
 def test_the_secret_that_deploying_puts_is_read_back_and_signs(shell: Shell) -> None:
     """With every line break that files and the AWS CLI add."""
+    need("aws", "curl")
     shell.stub("openssl", f"echo '{stack_server.SECRET}'")
     shell.stub("terraform", f"echo {shell.env['ENDPOINT']}")
     put = script(ROOT / "docs/DEPLOY.md", "openssl rand")
@@ -155,10 +155,10 @@ def test_the_secret_that_deploying_puts_is_read_back_and_signs(shell: Shell) -> 
 FAILED = HOW_TO / "find-out-why-a-run-failed.md"
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
 def test_on_monday_events_and_log_tell_of_a_run_whose_rows_expired(
     shell: Shell, clients: Clients
 ) -> None:
+    need("aws", "curl")
     answer = posted(shell)
     run_id = answer["run_id"]
     shell(f"iac-ci wait {run_id}")
@@ -210,6 +210,7 @@ def test_what_was_given_up_is_sent_again_to_its_function(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("secret_restored")
 def test_rotating_puts_both_secrets_and_then_the_new_one(shell: Shell, clients: Clients) -> None:
+    need("aws", "openssl")
     paper = HOW_TO / "rotate-the-webhook-secret.md"
 
     def secrets() -> tuple[str, ...]:
@@ -234,6 +235,7 @@ STATE_BUCKET = "acme-iac-ci-state"
 
 
 def test_a_state_bucket_with_many_versions_and_a_full_registry_go(tmp_path: Path) -> None:
+    need("aws")
     clone = tmp_path / "clone"
     for stage in ("00-bootstrap", "01-ecr", "02-deploy"):
         (clone / "infra" / stage).mkdir(parents=True)
