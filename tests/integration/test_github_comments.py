@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,18 @@ def test_trouble_that_passes_is_waited_for(
         rate_limited(3600),
         secondary_limit(3600),
         primary_limit(time.time() + 3600),
+        replace(primary_limit(time.time() + 3600), message="Forbidden"),
         Answer(403, "You have exceeded a secondary rate limit."),
         Answer(503, "No server is currently available"),
     ],
-    ids=["429", "secondary", "primary", "secondary without a time", "503"],
+    ids=[
+        "429",
+        "secondary",
+        "primary",
+        "primary by its headers alone",
+        "secondary without a time",
+        "503",
+    ],
 )
 def test_trouble_that_stays_is_told_and_not_waited_for(
     server: GitHubServer, comments: GitHubComments, answer: Answer
