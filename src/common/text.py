@@ -46,3 +46,8 @@ def duration(ms: int) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 order`, `2 orders`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -13,6 +13,7 @@ from src.common import keys
 from src.common.messages import Result
 from src.common.records import Order
 from src.common.status import ACTIVE, JobStatus, OrderEvent, OrderStatus
+from src.common.text import count
 from src.orchestrator.actions import View
 from src.orchestrator.draft import Draft
 
@@ -45,7 +46,7 @@ def step(view: View) -> Draft:
     draft = Draft(view)
     if view.run.seen_at is None:
         draft.set_run(seen_at=view.now)
-        message = f"{view.run.total} orders for {view.run.username}"
+        message = f"{count(view.run.total, 'order')} for {view.run.username}"
         if view.run.rerun_of is not None:
             over = draft.counts[OrderStatus.SUCCEEDED]
             message += f", {over} carried over" if over else ""

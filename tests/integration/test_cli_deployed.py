@@ -421,7 +421,7 @@ def test_runs_are_listed_the_latest_first(deployed: Deployed) -> None:
 
     assert [line["run_id"] for line in told] == run_ids[::-1]
     assert {line["status"] for line in told} == {"succeeded"}
-    assert told[0]["about"] == "1 orders for me"
+    assert told[0]["about"] == "1 order for me"
     assert [line.split()[0] for line in shown] == ["run", run_ids[2], run_ids[1]]
 
 

@@ -267,6 +267,20 @@ def test_the_story_of_a_run_is_told_in_its_events(make_sim: MakeSim) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("names", "told"), [("a", "1 order for alice"), ("abc", "3 orders for alice")]
+)
+def test_the_first_event_says_how_much_was_asked_for_and_by_whom(
+    make_sim: MakeSim, names: str, told: str
+) -> None:
+    sim = make_sim()
+
+    run, _ = sim.run_to_end(a_job(*chain(*names)))
+
+    (first,) = [e for e in sim.adapters.runs.events(run.trace_id) if e.event == "accepted"]
+    assert first.message == told
+
+
 def test_a_chain_of_twenty_levels_runs_through(make_sim: MakeSim) -> None:
     sim = make_sim()
 
