@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from src.common import keys
+from src.common import budget, keys
 from src.common.codec import decode
 from src.common.comments.note import Note, Posted
-from src.common.comments.reporter import Reporter
+from src.common.comments.reporter import EDIT_S, LOGS, Reporter
 from src.common.errors import Transient
 from src.common.records import Change, Idempotency, Packaging, Run
 from src.common.status import JobStatus
@@ -28,12 +28,14 @@ class Wall:
     """One comment, as it was left by the last write."""
 
     posts: list[Note] = field(default_factory=list)
+    allowed_s: list[float] = field(default_factory=list)
     meanwhile: Callable[[], None] = lambda: None
 
     def post(self, note: Note, token: str, within_s: float) -> Posted:
         assert token == "ghp_token"
         assert within_s > 0
         self.posts.append(note)
+        self.allowed_s.append(within_s)
         self.meanwhile()
         return Posted(1, "https://github.com/acme/infra/pull/7#issuecomment-1")
 
@@ -149,3 +151,60 @@ def test_what_goes_wrong_around_a_comment_is_kept_from_the_run(world: World) -> 
     world.reporter.closed(world.run, {"orders": {}})
 
     assert len(world.wall.posts) == 1
+
+
+def ended_orders(number: int) -> dict[str, object]:
+    """Return a done object of so many orders that ran."""
+    ran = {"status": "succeeded", "exit_code": 0, "started_at": NOW, "finished_at": NOW}
+    return {"orders": {f"order-{n}": {"num": f"{n:04d}", **ran} for n in range(1, number + 1)}}
+
+
+def read_logs(world: World, monkeypatch: pytest.MonkeyPatch, *, seconds: int) -> list[str]:
+    """Return the results that are asked for, each in so many seconds, as they come."""
+    asked: list[str] = []
+    get = world.internal.get
+
+    def slow(key: str) -> bytes | None:
+        if key.endswith("/result.json"):
+            asked.append(key)
+            world.clock.now += seconds * 1000
+        return get(key)
+
+    monkeypatch.setattr(world.internal, "get", slow)
+    return asked
+
+
+def test_the_last_comment_costs_no_more_than_its_logs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.open()
+    asked = read_logs(world, monkeypatch, seconds=0)
+
+    world.reporter.closed(world.run, ended_orders(60))
+
+    assert len(asked) == LOGS
+    assert "order-60" in world.wall.posts[-1].body.replace("&#45;", "-")
+
+
+def test_slow_logs_leave_time_to_write_the_last_comment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.open()
+    asked = read_logs(world, monkeypatch, seconds=1)
+
+    world.reporter.closed(world.run, ended_orders(40))
+
+    assert 1 < len(asked) < 10
+    assert world.wall.allowed_s[-1] >= EDIT_S - 1
+
+
+def test_a_comment_takes_nothing_of_what_has_to_follow_in_the_invocation(world: World) -> None:
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 10_000
+
+    with budget.of(Context()):
+        world.open()
+
+    (allowed_s,) = world.wall.allowed_s
+    assert allowed_s <= 5
