@@ -1,24 +1,22 @@
 """Photograph the pages of two real runs for the README: docs/images/page-*.png, light and dark.
 
-.venv/bin/python scripts/page_pictures.py    # needs Chromium: make browser
+.venv/bin/python -m scripts.page_pictures    # needs Chromium: make browser
 """
 
 from __future__ import annotations
 
+import json
 import random
-import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from src.cli.page.gather import from_report
-from src.cli.page.render import page
-from src.common.status import OrderStatus
-from src.local.run import run_job
+from tests.support.browser import MISSING, executable, launched, quiet_page
 
 IMAGES: Final = Path(__file__).parents[1] / "docs/images"
 MAX_BYTES: Final = 200_000
@@ -37,22 +35,6 @@ printf '  on network.tf line 12, in resource "aws_subnet" "private":\n'
 printf '  12:   cidr_block = \033[4mvar.zones[each.key].cidr\033[0m\n'
 exit 1
 """
-
-
-class Unseen:
-    """A watcher of runs that shows nothing."""
-
-    def accepted(self, run_id: str, orders: Mapping[str, str]) -> None:
-        """Take the orders."""
-
-    def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
-        """Let it pass."""
-
-    def line(self, num: str, text: str) -> None:
-        """Let it pass."""
-
-    def tick(self) -> None:
-        """Let time pass."""
 
 
 def small() -> dict[str, Any]:
@@ -91,32 +73,23 @@ def large() -> dict[str, Any]:
     return {"username": "alice", "orders": orders}
 
 
-def html_of(job: Mapping[str, Any]) -> str:
+def page_of(job: Mapping[str, Any], page: Path) -> Path:
     """Run a job here and now; return its page."""
-    report = run_job(
-        job,
-        secrets={},
-        env={},
-        parallel=8,
-        aws="embedded",
-        watcher=Unseen(),
-        cancelled=lambda: False,
-    )
-    return page(from_report(report))
+    file = page.with_suffix(".json")
+    file.write_text(json.dumps(job), encoding="utf-8")
+    command = [Path(sys.executable).parent / "iac-ci", "run", file, "--parallel", "8"]
+    subprocess.run([*command, "--report", page], stdout=subprocess.DEVNULL, check=False)  # it fails
+    return page
 
 
 def photograph(browser: Browser, file: Path, name: str, scheme: str) -> Path:
     """Take the picture of a page, and hold it to its size."""
     width, height = SIZES[name]
-    context = browser.new_context(
-        color_scheme="dark" if scheme == "dark" else "light",
-        viewport={"width": width, "height": height},
-    )
-    tab = context.new_page()
-    tab.goto(file.as_uri())
     picture = IMAGES / f"page-{name}-{scheme}.png"
-    tab.screenshot(path=picture)
-    context.close()
+    size = {"width": width, "height": height}
+    with quiet_page(browser, color_scheme=scheme, viewport=size) as shown:
+        shown.goto(file.as_uri())
+        shown.screenshot(path=picture)
     if picture.stat().st_size > MAX_BYTES:
         raise SystemExit(f"{picture} is over {MAX_BYTES:,} bytes")
     return picture
@@ -124,21 +97,16 @@ def photograph(browser: Browser, file: Path, name: str, scheme: str) -> Path:
 
 def main() -> int:
     """Run both jobs and take four pictures."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = executable()
     if chromium is None:
-        print("no chromium: make browser", file=sys.stderr)
+        print(MISSING, file=sys.stderr)
         return 1
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, chromium_sandbox=False, args=["--hide-scrollbars"]
-        )
+    with tempfile.TemporaryDirectory() as folder, launched(chromium) as browser:
         for name, job in (("small", small()), ("large", large())):
-            file = Path(folder) / f"{name}.html"
-            file.write_text(html_of(job), encoding="utf-8")
+            file = page_of(job, Path(folder) / f"{name}.html")
             for scheme in ("light", "dark"):
                 print(f"wrote {photograph(browser, file, name, scheme).relative_to(IMAGES.parent)}")
-        browser.close()
     return 0
 
 
