@@ -158,7 +158,7 @@ def _joined(first: bytes, second: bytes) -> bytes:
     count, size = first_count + second_count, first_size + second_size
     return b"".join(
         (
-            first[:first_at],
+            memoryview(first)[:first_at],  # a view: code may be large, and memory is not
             second[:second_at],
             first[first_at : first_at + first_size],
             directory,

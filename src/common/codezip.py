@@ -10,9 +10,10 @@ import shutil
 import stat
 import zipfile
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Any, Final, Self
 
 from src.common.errors import BundleError
+from src.common.limits import PACKED_CODE
 from src.common.zips import CODE, MAX_BYTES, MAX_ENTRIES, UNIX, check_link, is_inside
 
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say
@@ -21,12 +22,12 @@ EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say
 class CodeZip:
     """Collects the files of one source within a `with` block; `data` is the zip after it.
 
-    `what` names the source in messages.
+    `what` names the source in messages; `room` is how many bytes the zip may take.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, room: int = PACKED_CODE) -> None:
         self._what = what
-        self._buffer = io.BytesIO()
+        self._buffer = _Bounded(room, what)
         self._zip = zipfile.ZipFile(self._buffer, "w", zipfile.ZIP_DEFLATED)
         self._total = 0
 
@@ -84,3 +85,24 @@ class CodeZip:
         info.create_system = UNIX
         info.external_attr = mode << 16
         return info
+
+
+class _Bounded(io.BytesIO):
+    """Memory with an end."""
+
+    def __init__(self, room: int, what: str) -> None:
+        super().__init__()
+        self._room, self._what, self._full = room, what, False
+
+    def write(self, data: Any) -> int:
+        """Append, once too much: raise; after that nothing is kept, so that closing does not."""
+        size = memoryview(data).nbytes
+        if self._full:
+            return size
+        if self.tell() + size > self._room:
+            self._full = True
+            raise BundleError(
+                f"packing {self._what}: over the {self._room} bytes that are left of the"
+                f" {PACKED_CODE} which all code of a job may take packed"
+            )
+        return super().write(data)

@@ -165,7 +165,7 @@ class CodeStore(Protocol):
         """Return the object.
 
         Raises:
-            Permanent: it is missing or may not be read.
+            Permanent: it is missing, larger than all code of a job may be, or may not be read.
         """
 
 

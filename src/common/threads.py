@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
+from threading import Condition
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -29,3 +31,25 @@ def map_at_once(work: Callable[[_T], _R], items: Iterable[_T], most: int) -> lis
     contexts = [copy_context() for _ in given]
     with ThreadPoolExecutor(min(most, len(given))) as pool:
         return list(pool.map(lambda context, item: context.run(work, item), contexts, given))
+
+
+class Room:
+    """What threads share of something that is scarce: who finds too little left waits."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._left = size
+        self._changed = Condition()
+
+    @contextmanager
+    def of(self, size: int) -> Iterator[None]:
+        """Hold `size` of it within the block; all of it where that is less."""
+        size = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= size)
+            self._left -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += size
+                self._changed.notify_all()

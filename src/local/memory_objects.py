@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from src.common.errors import Permanent
+from src.common.limits import check_packed
 from src.common.ports import Clock
 
 SCHEME: Final = "memory"
@@ -108,10 +109,11 @@ class MemoryCodeStore:
         self._buckets = buckets
 
     def get(self, bucket: str, key: str) -> bytes:
-        """Return the object; Permanent when it is missing."""
+        """Return the object; Permanent when it is missing or too large."""
         body = self._buckets.get(bucket, key)
         if body is None:
             raise Permanent(f"reading s3://{bucket}/{key}: NoSuchKey")
+        check_packed(len(body), f"reading s3://{bucket}/{key}")
         return body
 
 

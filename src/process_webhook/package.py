@@ -8,7 +8,7 @@ hand.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -19,12 +19,15 @@ from src.common.codec import decode, encode
 from src.common.comments.reporter import Reporter
 from src.common.errors import PackagingError, Permanent, Problem, Transient
 from src.common.job import GitCode, Job, OrderSpec, parse_job
+from src.common.limits import PACKED_CODE
 from src.common.messages import Result
 from src.common.ports import Clock, ObjectStore, RunStore, SecretSource
-from src.common.records import Order, Packaging, Run
+from src.common.records import Order, Run
 from src.common.status import TERMINAL, OrderStatus
+from src.common.threads import Room
 from src.process_webhook import carried
 from src.process_webhook.carried import Each
+from src.process_webhook.rows import first_row, pinned
 from src.process_webhook.secrets import credential, resolve
 
 log = logging.getLogger(__name__)
@@ -131,7 +134,7 @@ class Package:
         with self.sources(job) as sources:
             problems: dict[Problem, None] = {}  # of every kind, each once, in order of appearance
             reasons = _noted(problems, lambda: carried.take_over(self.runs, self.each, run, job))
-            packaging = _noted(problems, lambda: self._pinned(run, todo, sources))
+            packaging = _noted(problems, lambda: pinned(self.runs, run, todo, sources.pin))
             secrets = _noted(problems, lambda: resolve(todo, self.secrets))
             token = _noted(problems, lambda: self._token(run, job))
             commits = packaging.commits if packaging is not None else {}
@@ -147,9 +150,10 @@ class Package:
             names = {order.num: order.order_name for order in job.orders}
             comment = self.reporter.opened(run, names, token, packaging.identity)
             rows = self.runs.add_orders(
-                [_row(run, job, order, over, reasons.get(order.num)) for order in job.orders]
+                [first_row(run, job, order, over, reasons.get(order.num)) for order in job.orders]
             )
             by_num = {row.num: row for row in rows}
+            room = Room(PACKED_CODE)  # as much again as the code takes by itself
 
             def upload(pair: Pair) -> None:
                 order, row = pair
@@ -163,34 +167,14 @@ class Package:
                     secrets=frozenset(secrets[order.num]),
                     folder=order.code.folder if isinstance(order.code, GitCode) else ".",
                 )
-                # To the identity in the stored row: the dispatch carries that one, whoever wrote
-                # it.
-                body = bundle.build(code, contents, row.identity)
-                self.internal.put_new(keys.bundle_key(run.run_id, order.num), body)
+                with room.of(len(code or b"")):
+                    # To the identity in the stored row: the dispatch carries that one, whoever
+                    # wrote it.
+                    body = bundle.build(code, contents, row.identity)
+                    self.internal.put_new(keys.bundle_key(run.run_id, order.num), body)
 
             self.each(upload, [(order, by_num[order.num]) for order in todo.orders])
         return comment
-
-    def _pinned(self, run: Run, job: Job, sources: Code) -> Packaging:
-        """Return the packaging row with the commit of each ref: the first packager's.
-
-        A run that repeats an earlier one runs on the same commits, as long as that one's row is
-        there: what is carried over was made from them.
-        """
-        stored = self.runs.packaging(run.run_id)
-        if stored is not None:
-            return stored
-        earlier = self.runs.packaging(run.rerun_of) if run.rerun_of is not None else None
-        known = earlier.commits if earlier is not None else {}
-        wanted = {order.code.pin_key for order in job.orders if isinstance(order.code, GitCode)}
-        commits = {key: known[key] for key in wanted & known.keys()}
-        if wanted - commits.keys():
-            commits = {**sources.pin(job), **commits}
-        return self.runs.add_packaging(
-            Packaging(
-                run_id=run.run_id, identity=bundle.new_identity(), commits=commits, ttl=run.ttl
-            )
-        )
 
     def _job(self, run: Run) -> Job:
         body = self.internal.get(keys.request_key(run.digest))
@@ -240,29 +224,6 @@ def _noted(problems: dict[Problem, None], work: Callable[[], _T]) -> _T | None:
     except PackagingError as error:
         problems.update(dict.fromkeys(error.problems))
         return None
-
-
-def _row(
-    run: Run, job: Job, order: OrderSpec, over: Collection[str], carried_because: str | None
-) -> Order:
-    """Return an order's first row; one that is carried `over` has succeeded from the start."""
-    return Order(
-        run_id=run.run_id,
-        num=order.num,
-        name=order.order_name,
-        timeout=order.timeout,
-        start_window=order.start_window,
-        url_lifetime=order.url_lifetime,
-        ttl=run.ttl,
-        must_succeed=order.must_succeed,
-        use_lambda=order.use_lambda,
-        identity=bundle.new_identity(),
-        dependents=job.dependents(order.num),
-        open=job.waits_for(order.num, over),
-        queue_id=order.queue_id,
-        status=OrderStatus.QUEUED if carried_because is None else OrderStatus.SUCCEEDED,
-        reason=carried_because,
-    )
 
 
 def _refused(error: PackagingError) -> Result:

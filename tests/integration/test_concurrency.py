@@ -6,19 +6,23 @@ import queue
 import threading
 import time
 from collections import Counter
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from src.common import keys
 from src.common.clock import SystemClock
+from src.common.ports import ObjectStore
 from src.common.status import JobStatus
 from src.local.moto_platform import moto_platform
 from src.local.moto_world import MotoWorld
 from src.local.platform import Platform, embedded
-from src.local.stack import ORCHESTRATOR, WORKER, Stack
+from src.local.stack import ORCHESTRATOR, PROCESS_WEBHOOK, WORKER, Stack
 from src.local.world import Delivery, World
 from src.orchestrator import lease
+from src.process_webhook import handler
+from src.process_webhook.app import ProcessWebhook
 from tests.support.sim import ScriptedWorker, Sim, a_job
 
 pytestmark = pytest.mark.integration
@@ -132,3 +136,44 @@ def test_orchestrators_side_by_side_start_everything_once_on_moto(
         sim, run = run_in_a_crowd(moto_platform(moto), monkeypatch)
 
         assert_all_ran_once(sim, run)
+
+
+def test_bundles_that_are_made_side_by_side_fit_into_memory_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of large code there is one bundle at a time, of small code there are as many as threads."""
+    sim = Sim()
+    webhook = cast("ProcessWebhook", sim.world.functions[PROCESS_WEBHOOK])
+    under_way, most = 0, 0
+    changed = threading.Condition()
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(sim.adapters.internal, name)
+
+        def put_new(self, key: str, body: bytes) -> bool:
+            nonlocal under_way, most
+            if not key.endswith("exec.zip"):
+                return sim.adapters.internal.put_new(key, body)
+            with changed:
+                under_way += 1
+                most = max(most, under_way)
+                changed.notify_all()
+                changed.wait_for(lambda: under_way > 1, timeout=0.1)  # for who must not come
+                under_way -= 1
+            return sim.adapters.internal.put_new(key, body)
+
+    watched = cast("ObjectStore", Watched())
+    package = replace(webhook.package, internal=watched, each=handler.at_once)
+    sim.world.functions[PROCESS_WEBHOOK] = replace(webhook, package=package)
+    orders = [{"order_name": name, "inline": {"main.tf": name}} for name in "abcd"]
+
+    sim.run_to_end(a_job(*orders))
+    assert most > 1
+
+    most = 0
+    monkeypatch.setattr(
+        "src.process_webhook.package.PACKED_CODE", 200
+    )  # a zip of one file and more
+    sim.run_to_end(a_job(*orders))
+    assert most == 1

@@ -835,6 +835,18 @@ def test_code_is_read_from_any_bucket_and_missing_code_is_permanent(world: PortW
         world.code.get("no-such-bucket-9f3", "x")
 
 
+def test_code_over_the_bound_is_permanent(
+    world: PortWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put_code("just.zip", b"PK")
+    world.put_code("large.zip", b"PKx")
+    monkeypatch.setattr("src.common.limits.PACKED_CODE", 2)
+
+    assert world.code.get(world.code_bucket, "just.zip") == b"PK"
+    with pytest.raises(Permanent, match=r"reading s3://.*/large.zip: 3 bytes, over 2"):
+        world.code.get(world.code_bucket, "large.zip")
+
+
 # -- handing over ---------------------------------------------------------------------------------
 
 

@@ -446,6 +446,32 @@ def test_zip_that_is_no_code_is_named(data: bytes | None, message: str, sources:
     assert store.asked == 1
 
 
+def test_all_code_of_a_job_has_one_bound_whatever_it_comes_from(
+    repo: Repo, sources: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = a_job(ZIP, {"git_repo": repo.url}, ZIP)
+    store = Objects({"bkt/a/code.zip": zipped(("main.tf", "x"))})
+    first = sources(job, code_store=store)
+    commits = first.pin(job)
+    sizes = [len(first.code(order, commits) or b"") for order in job.orders]
+
+    def take(bound: int) -> list[str]:
+        monkeypatch.setattr("src.process_webhook.sources.code.PACKED_CODE", bound)
+        opened = sources(job, code_store=store)
+        found: list[str] = []
+        for order in job.orders:
+            try:
+                opened.code(order, commits)
+            except PackagingError as error:
+                found += [f"{path}: {message}" for path, message in problems(error).items()]
+        return found
+
+    assert take(sizes[0] + sizes[1]) == []  # the third order's is the first one's
+    left = sizes[1] - 1
+    [refusal] = take(sizes[0] + left)
+    assert refusal.startswith(f"orders[1].git_repo: packing {repo.url} at HEAD: over the {left} ")
+
+
 def test_inline_files_and_nothing_at_all(sources: Open) -> None:
     job = a_job(
         {"inline": {"main.tf": "ü", "d/run.sh": "#!/bin/sh\n"}},

@@ -249,6 +249,20 @@ def test_bundle_of_another_identity_writes_nothing(tmp_path: Path) -> None:
     assert tree(tmp_path) == set()
 
 
+def test_code_over_its_room_is_refused_as_soon_as_it_is_over() -> None:
+    body = os.urandom(8 * 2**20)  # nothing to compress
+    source = io.BytesIO(body)
+
+    with (
+        pytest.raises(BundleError, match=r"^packing the zip: over the 2000000 bytes that are left"),
+        CodeZip("the zip", 2_000_000) as made,
+    ):
+        made.file("x", source, len(body))
+
+    assert len(made.data) <= 2_000_000
+    assert source.tell() < 4 * 2**20
+
+
 def test_code_that_leads_out_is_not_packed() -> None:
     with CodeZip("code") as made, pytest.raises(BundleError, match=r"'\.\./x' leads out"):
         made.file("../x", io.BytesIO(), 0)

@@ -5,7 +5,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from src.common.threads import map_at_once
+from src.common.threads import Room, map_at_once
 
 pytestmark = pytest.mark.unit
 
@@ -48,3 +48,25 @@ def test_the_first_failure_is_raised() -> None:
 
     with pytest.raises(ValueError, match="1"):
         map_at_once(work, range(3), 2)
+
+
+def test_what_finds_too_little_room_waits_and_what_is_larger_than_all_gets_all() -> None:
+    room = Room(10)
+    held, seen = 0, []
+    changed = threading.Condition()
+
+    def work(size: int) -> None:
+        nonlocal held
+        with room.of(size), changed:
+            held += size
+            seen.append(held)
+            changed.notify_all()
+            changed.wait_for(lambda: held > 10, timeout=0.05)  # room for who must not come in
+            held -= size
+
+    map_at_once(work, [4, 6, 4, 6, 25, 4], 6)
+
+    assert max(seen) == 25  # alone
+    assert all(total <= 10 for total in seen if total != 25)
+    with room.of(10):
+        pass  # all of it was given back

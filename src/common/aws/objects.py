@@ -13,6 +13,7 @@ from typing import Final
 from src.common.aws.clients import Clients
 from src.common.aws.errors import Refusal, calling
 from src.common.errors import Transient
+from src.common.limits import check_packed
 from src.common.retry import attempts
 
 _EXISTS: Final = ("PreconditionFailed", "412")
@@ -88,6 +89,9 @@ class S3CodeStore:
         self._clients = clients
 
     def get(self, bucket: str, key: str) -> bytes:
-        """Return the object; Permanent when it is missing or may not be read."""
-        with calling(f"reading s3://{bucket}/{key}"):
-            return self._clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        """Return the object; Permanent when it is missing, too large or may not be read."""
+        what = f"reading s3://{bucket}/{key}"
+        with calling(what):
+            reply = self._clients.s3.get_object(Bucket=bucket, Key=key)
+            check_packed(reply["ContentLength"], what)
+            return reply["Body"].read()

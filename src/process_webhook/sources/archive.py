@@ -6,13 +6,15 @@ from src.common import zips
 from src.common.codezip import CodeZip
 
 
-def rerooted(data: bytes, what: str) -> bytes:
+def rerooted(data: bytes, what: str, room: int) -> bytes:
     """Return a code zip of the same files, every byte of them read and its checksum compared.
+
+    It takes `room` bytes at most.
 
     Raises:
         BundleError: it is corrupt, hostile or too large; `what` names it.
     """
-    with zips.opened(data, what) as archive, CodeZip(what) as code:
+    with zips.opened(data, what) as archive, CodeZip(what, room) as code:
         for entry in zips.entries(archive, len(data), what):
             match entry.kind:
                 case zips.Kind.FOLDER:

@@ -20,6 +20,7 @@ from src.common.fieldpath import key as field
 from src.common.fieldpath import shown
 from src.common.git_names import COMMIT
 from src.common.job import GitCode, InlineCode, Job, OrderSpec, S3Code
+from src.common.limits import PACKED_CODE
 from src.common.ports import CodeStore, SecretSource
 from src.common.threads import map_at_once
 from src.process_webhook.secrets import credential
@@ -130,7 +131,7 @@ class CodeSources:
             data = self._code_store.get(source.bucket, source.key)
         except Permanent as error:
             raise PackagingError([Problem(at, f"{what} cannot be read: {error}")]) from None
-        return _packing(at, lambda: archive.rerooted(data, what))
+        return _packing(at, lambda: archive.rerooted(data, what, self._room))
 
     def _fetched(self, order: OrderSpec, source: GitCode, commit: str) -> git.Commit:
         def fetch() -> git.Commit:
@@ -157,7 +158,13 @@ class CodeSources:
         """Pack all of it: `../modules` beside the order's folder belongs to the code."""
         fetched = self._fetched(order, source, commit)
         at = field(order.path, "git_repo") if order.git_repo is not None else "git_repo"
-        return _packing(at, lambda: fetched.packed(f"{source.repo} at {source.ref}"))
+        return _packing(at, lambda: fetched.packed(f"{source.repo} at {source.ref}", self._room))
+
+    @property
+    def _room(self) -> int:
+        """How many bytes the code that is still to be packed may take."""
+        packed = (len(made) for made in self._made.values() if isinstance(made, bytes))
+        return PACKED_CODE - sum(packed)
 
     def _git(self, *, trusted: bool) -> Git:
         """Return git as it may contact a repository: with the job's credentials or without."""

@@ -92,8 +92,8 @@ class Commit:
         except GitError:
             return False
 
-    def packed(self, what: str) -> bytes:
-        """Return a code zip of the commit's files; `what` names them in errors.
+    def packed(self, what: str, room: int) -> bytes:
+        """Return a code zip of the commit's files, of at most `room` bytes; `what` names them.
 
         Raises:
             BundleError: they are too large, or a link leads out of the repository.
@@ -102,7 +102,7 @@ class Commit:
         tar = self._folder / "code.tar"
         self._run("archive", "--format=tar", f"--output={tar}", self._commit)
         try:
-            with tarfile.open(tar) as archive, CodeZip(what) as code:
+            with tarfile.open(tar) as archive, CodeZip(what, room) as code:
                 for member in archive:
                     if member.issym():
                         code.link(member.name, member.linkname)
