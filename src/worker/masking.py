@@ -37,11 +37,35 @@ def forms(value: str) -> set[str]:
     return found
 
 
+def parts(value: str) -> set[str]:
+    """Return a value and, where it is a JSON list or object, every text and number in it.
+
+    A command takes such a value apart: `jq -r .password` prints what is secret by itself.
+    """
+    found = {value}
+    if not value.lstrip().startswith(("{", "[")):
+        return found
+    try:
+        todo = [json.loads(value, parse_int=str, parse_float=str)]  # as they are written
+    except (ValueError, RecursionError):
+        return found
+    while todo:
+        match todo.pop():
+            case dict() as entries:
+                todo.extend(entries.values())
+            case list() as entries:
+                todo.extend(entries)
+            case str() as text:
+                found.add(text)
+    return found
+
+
 class Masker:
     """Masks the given values in a stream: `feed` it text, `flush` it at the end."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        self._forms = tuple({form for value in values for form in forms(value)})
+        every = {part for value in values for part in parts(value)}
+        self._forms = tuple({form for part in every for form in forms(part)})
         self._held = ""
         self._covered = 0  # leading characters of `_held` that are masked already
 

@@ -102,7 +102,7 @@ class Commands:
         other = self._user
         process = self._running = subprocess.Popen(
             [self._shell, "-euo", "pipefail", "-c", cmd],
-            cwd=self._folder,
+            cwd=str(self._folder),  # as text, since the error of a missing one shows it
             env=self._env,
             stdin=subprocess.DEVNULL,
             stdout=self._input,

@@ -126,6 +126,17 @@ def test_command_that_cannot_be_started_fails_with_the_reason(bucket: Bucket) ->
     assert "command 1 of 1 cannot be started" in str(result.reason)
 
 
+def test_command_after_one_that_removed_the_folder_fails_with_the_reason(bucket: Bucket) -> None:
+    result = run(bucket, bucket.order('rm -r "$PWD"', "true"))
+
+    assert result.status is OrderStatus.FAILED
+    reason = str(result.reason)
+    assert reason.startswith(
+        "command 2 of 2 cannot be started: [Errno 2] No such file or directory"
+    )
+    assert reason.endswith("/work'")
+
+
 def test_command_that_closed_its_output_is_waited_for(bucket: Bucket) -> None:
     order = bucket.order("exec >&- 2>&-; sleep 0.3; echo late > file", "cat file")
 

@@ -67,6 +67,15 @@ def test_each_line_of_a_value_is_masked_but_no_short_one() -> None:
     assert masked([key], key) == MASK
 
 
+def test_what_lies_in_a_structured_value_is_masked_by_itself() -> None:
+    value = json.dumps({"db": [{"password": "tr0ub4dor", "port": 54321, "ok": True}, 1.5]})
+
+    assert masked([value], "tr0ub4dor 54321 true password") == f"{MASK} {MASK} true password"
+    assert masked([value], f"<{value}>") == f"<{MASK}>"
+    assert masked(["[tr0ub4dor"], "tr0ub4dor [tr0ub4dor") == f"tr0ub4dor {MASK}"  # no JSON
+    assert masked(["[" * 100_000], "text") == "text"
+
+
 def test_long_base64_is_masked_when_it_is_broken_into_lines() -> None:
     value = "".join(f"{number:04d}" for number in range(60))
 
