@@ -149,7 +149,7 @@ class ProcessWebhook:
 
     def _answer_message(self, message: str) -> dict[str, Any]:
         try:
-            status, answer = self._answer(parse_body(message.encode()))
+            status, answer = self._answer(parse_body(message.encode(errors="surrogatepass")))
         except JobRefused as error:
             status, answer = _refusal(error)
         if status >= 500:

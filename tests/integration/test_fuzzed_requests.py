@@ -1,4 +1,4 @@
-"""Ten thousand mangled requests: never a 5xx, and nothing written by one that is refused.
+"""Thousands of mangled requests: never a 5xx, and nothing written by one that is refused.
 
 Each is a full request with one to three places broken: as a value (another type, a hostile text, a
 field too many or too few) or as bytes. What still is a request after that must run to its end.
@@ -17,7 +17,7 @@ import pytest
 
 from src.common.status import JobStatus
 from src.local.stack import PROCESS_WEBHOOK, Stack
-from tests.support.events import http_event
+from tests.support.events import http_event, sns_event
 from tests.support.sim import Sim
 
 pytestmark = pytest.mark.integration
@@ -147,6 +147,37 @@ def test_a_mangled_request_is_refused_and_writes_nothing(batch: int) -> None:
             sim = a_sim()
         else:
             assert written(sim) == before, body
+
+    assert seen[400] > EACH / 2
+    assert seen[200], "the mangling leaves nothing valid, so it proves little"
+
+
+@pytest.mark.parametrize("way", ["direct", "sns"])
+def test_a_mangled_request_that_comes_another_way_is_refused_and_writes_nothing(way: str) -> None:
+    rng = random.Random(way)
+    sim, seen = a_sim(), Counter[int]()
+    before = written(sim)
+    for _ in range(EACH):
+        try:
+            event = json.loads(mangled(rng).decode(errors="surrogatepass"))
+        except ValueError:  # the platform takes no event that is no JSON, and no message but text
+            continue
+        if way == "sns":
+            event = sns_event(event)
+            message = event["Records"][0]["Sns"]["Message"]
+            if rng.random() < 0.3:
+                at = rng.randrange(len(message))
+                event["Records"][0]["Sns"]["Message"] = message[:at] + rng.choice(HOSTILE)
+        answer = sim.world.functions[PROCESS_WEBHOOK](event, sim.world.context("test"))
+        [answer] = answer if way == "sns" else [answer]
+        status = answer["statusCode"]
+        seen[status] += 1
+        assert status in ANSWERS, event
+        if status == 200:
+            assert sim.finish(answer["body"]["run_id"]).status is not JobStatus.RUNNING
+            sim = a_sim()
+        else:
+            assert written(sim) == before, event
 
     assert seen[400] > EACH / 2
     assert seen[200], "the mangling leaves nothing valid, so it proves little"
