@@ -14,7 +14,7 @@ from typing import IO, Any, Final, Self
 
 from src.common.errors import BundleError
 from src.common.limits import PACKED_CODE
-from src.common.zips import CODE, MAX_BYTES, MAX_ENTRIES, UNIX, check_link, is_inside
+from src.common.zips import CODE, MAX_BYTES, MAX_ENTRIES, UNIX, check_link, misplaced
 
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say
 
@@ -74,8 +74,8 @@ class CodeZip:
         self._zip.writestr(self._info(name, stat.S_IFLNK | 0o777, len(encoded)), encoded)
 
     def _info(self, name: str, mode: int, size: int) -> zipfile.ZipInfo:
-        if not is_inside(name.removesuffix("/")):
-            raise BundleError(f"packing {self._what}: {name!r} leads out of its folder")
+        if why := misplaced(name.removesuffix("/")):
+            raise BundleError(f"packing {self._what}: {name!r} {why}")
         self._total += size
         if self._total > MAX_BYTES:
             raise BundleError(f"packing {self._what}: over {MAX_BYTES} bytes of code")

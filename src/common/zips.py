@@ -105,8 +105,8 @@ def entries(archive: zipfile.ZipFile, packed: int, what: str) -> list[Entry]:
 def _entry(info: zipfile.ZipInfo, what: str) -> Entry:
     # zipfile cuts names at a NUL; the name as stored must be free of it.
     name = info.orig_filename.removesuffix("/")
-    if not is_inside(name):
-        raise BundleError(f"reading {what}: entry {info.orig_filename!r} leads out of its folder")
+    if why := misplaced(name):
+        raise BundleError(f"reading {what}: entry {info.orig_filename!r} {why}")
     if info.flag_bits & _ENCRYPTED:
         raise BundleError(f"reading {what}: entry {name!r} is encrypted")
     if info.compress_type not in _METHODS:
@@ -123,14 +123,27 @@ def _entry(info: zipfile.ZipInfo, what: str) -> Entry:
     return Entry(name=name, kind=kind, executable=bool(mode & 0o111), info=info)
 
 
-def is_inside(name: str) -> bool:
-    """Return whether a name stays within its folder, as every system understands it."""
-    return (
-        0 < len(name.encode(errors="replace")) <= MAX_NAME
-        and not name.startswith("/")
-        and not any(part in ("", ".", "..") for part in name.split("/"))
-        and not any(character in name for character in "\\\0")
-    )
+def misplaced(name: str) -> str | None:
+    """Return why a name may not be in a zip of code, None of one that stays within its folder.
+
+    As every system understands it: what separates folders on another one is refused too.
+    """
+    if not is_text(name):
+        return "is no UTF-8"
+    if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
+        return "leads out of its folder"
+    if "\\" in name or "\0" in name:
+        return "holds a backslash or NUL"
+    return f"is over {MAX_NAME} bytes" if len(name.encode()) > MAX_NAME else None
+
+
+def is_text(name: str) -> bool:
+    """Return whether a name can be encoded: of bytes that are no UTF-8 Python keeps halves."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def link_target(archive: zipfile.ZipFile, entry: Entry, what: str) -> str:
@@ -155,6 +168,8 @@ def check_link(name: str, target: str, what: str) -> None:
         BundleError: naming the link.
     """
     end = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+    if not is_text(target):
+        raise BundleError(f"reading {what}: the target of link {name!r} is no UTF-8")
     if not target or "\0" in target or target.startswith("/") or end.split("/")[0] == "..":
         raise BundleError(f"reading {what}: link {name!r} leads out of its folder, to {target!r}")
 

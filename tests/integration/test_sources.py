@@ -341,6 +341,34 @@ def test_link_that_leads_out_of_the_code_is_named(repo: Repo, sources: Open) -> 
     assert "link 'infra/out' leads out of its folder" in found["git_repo"]
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda folder: (folder / os.fsdecode(b"caf\xe9.tf")).write_text("x"),
+            r"'caf\udce9.tf' is no UTF-8",
+        ),
+        (lambda folder: (folder / "a\\b.tf").write_text("x"), r"'a\\b.tf' holds a backslash"),
+        (
+            lambda folder: (folder / "link").symlink_to(os.fsdecode(b"caf\xe9.tf")),
+            "the target of link 'link' is no UTF-8",
+        ),
+    ],
+    ids=["latin 1", "backslash", "link to latin 1"],
+)
+def test_name_that_cannot_be_in_a_zip_of_code_is_named(
+    make: Callable[[Path], object], message: str, repo: Repo, sources: Open
+) -> None:
+    make(repo.folder)
+    repo.commit({})
+    job = a_job({}, git_repo=repo.url)
+    opened = sources(job)
+
+    found = refused(lambda: opened.code(job.orders[0], opened.pin(job)))
+
+    assert message in found["git_repo"]
+
+
 def test_file_urls_are_refused_by_git_too_where_they_are_not_allowed(
     repo: Repo, sources: Open
 ) -> None:
