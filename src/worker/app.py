@@ -23,6 +23,7 @@ from src.common.status import OrderStatus
 from src.worker import decide
 from src.worker.decide import Outcome
 from src.worker.execution import Ending, Execution, Pace, Readable, workplace
+from src.worker.sandbox import as_found
 from src.worker.user import User
 
 _log = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ class Worker:
     `stops` is where a cancel is looked for (default: `bundles`); it must answer within a few
     seconds, as the commands' deadline waits for it. `environ` is the platform's environment,
     `pass_env` what commands see of it beyond the usual, `folder` where working folders are made,
-    `user` who runs the commands (default: who runs the worker).
+    `user` who runs the commands (default: who runs the worker), `scratch` a folder of nobody else
+    that is to be after an order as it was before.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class Worker:
         pace: Pace | None = None,
         folder: Path | None = None,
         user: User | None = None,
+        scratch: Path | None = None,
     ) -> None:
         self._uploads, self._clock, self._folder = uploads, clock, folder
+        self._scratch = scratch
         self._execution = Execution(
             bundles=bundles,
             stops=stops or bundles,
@@ -136,6 +140,8 @@ class Worker:
         remaining_ms = context.get_remaining_time_in_millis()
         deadline = decide.deadline(held, dispatch.timeout, self._clock.now_ms(), remaining_ms)
         try:
+            if self._scratch is not None:
+                stack.enter_context(as_found(self._scratch))
             place = stack.enter_context(workplace(self._folder))
             ending = self._execution(dispatch, deadline, place)
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes the order's result

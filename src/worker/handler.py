@@ -17,6 +17,7 @@ from src.common.messages import Dispatch
 from src.common.settings import WorkerSettings
 from src.worker import kin
 from src.worker.app import Worker
+from src.worker.sandbox import scratch
 from src.worker.user import unprivileged
 
 
@@ -53,6 +54,7 @@ def app() -> Worker:
         environ=dict(os.environ),
         stops=S3ObjectStore(_Impatient(), bucket=settings.internal_bucket),
         user=unprivileged(),
+        scratch=scratch(os.environ),
     )
 
 

@@ -20,6 +20,7 @@ from src.common.messages import Claim, Result
 from src.common.plain import VERSION
 from src.common.status import OrderStatus
 from src.worker.app import Invocation
+from src.worker.sandbox import scratch
 from tests.support.worker import PACE, Bucket, a_worker, is_running, pids, run, until
 
 pytestmark = pytest.mark.integration
@@ -225,6 +226,49 @@ def test_folders_are_removed_whatever_is_in_them(bucket: Bucket, tmp_path: Path)
     run(bucket, order, folder=tmp_path)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_commands_leave_in_the_sandbox_is_gone_before_the_next_order(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    """What lay there before stays, but for what an order that died has left."""
+    sandbox = tmp_path / "sandbox"
+    (sandbox / "iac-ci-died").mkdir(parents=True)
+    (sandbox / "extension.sock").write_text("theirs")
+    (tmp_path / "elsewhere").write_text("not ours")
+    order = bucket.order(
+        f"cd {sandbox}; echo secret >kubeconfig; mkdir -p d/e; touch d/e/f; ln -s .. up",
+        f"chmod 0 {sandbox}/d/e {sandbox}/d",
+    )
+
+    result = run(bucket, order, folder=sandbox, scratch=sandbox)
+
+    assert result.status is OrderStatus.SUCCEEDED
+    assert [path.name for path in sandbox.iterdir()] == ["extension.sock"]
+    assert (tmp_path / "elsewhere").exists()
+
+
+def test_the_sandbox_is_emptied_only_after_the_result_was_sent(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    left: list[bool] = []
+
+    class Watched:
+        def put_new(self, url: str, body: bytes) -> int:
+            left.append((tmp_path / "file").exists())
+            return bucket.put_new(url, body)
+
+        get = bucket.get
+
+    run(bucket, bucket.order(f"touch {tmp_path}/file"), uploads=Watched(), scratch=tmp_path)
+
+    assert left == [False, True]  # at the claim, and at the result
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_folder_that_others_use_is_no_sandbox() -> None:
+    assert scratch(os.environ) is None
+    assert scratch({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}) == Path("/tmp")
 
 
 # --- masking
