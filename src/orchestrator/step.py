@@ -137,7 +137,10 @@ def _tell(draft: Draft, ended: Order, dependents: tuple[str, ...]) -> int:
     read = [draft.order(num) for num in dependents[: draft.room]]
     if None in read:
         return 0
-    frees = ended.status is OrderStatus.SUCCEEDED or not ended.must_succeed
+    # An order that may fail frees its dependents by having run. One that was skipped stands for the
+    # one before it that had to succeed and did not: nothing below may pass over that.
+    skipped = ended.status is OrderStatus.SKIPPED
+    frees = ended.status is OrderStatus.SUCCEEDED or not (ended.must_succeed or skipped)
     for told, num in enumerate(dependents):
         if draft.room == 0 and num not in draft.changed:
             return told

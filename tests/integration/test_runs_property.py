@@ -53,7 +53,8 @@ def predict(job: dict[str, Any], outcomes: dict[str, str]) -> tuple[dict[str, st
             stopped = [
                 need
                 for need in orders[name]["dependencies"]
-                if end(need) != "succeeded" and orders[need]["must_succeed"]
+                if end(need) == "skipped"
+                or (end(need) != "succeeded" and orders[need]["must_succeed"])
             ]
             outcome = outcomes[name]
             ends[name] = "skipped" if stopped else ENDS_AS.get(outcome, outcome)

@@ -85,6 +85,26 @@ def test_an_allowed_failure_stops_nobody(make_sim: MakeSim) -> None:
     assert [rows[name].status for name in "ab"] == [S.FAILED, S.SUCCEEDED]
 
 
+def test_nothing_passes_over_a_failure_by_way_of_an_order_that_was_only_skipped(
+    make_sim: MakeSim,
+) -> None:
+    """An apply that waits for a check that may fail, which waits for the plan that failed."""
+    orders = chain("plan", "check", "apply")
+    orders[1]["must_succeed"] = False
+    sim = make_sim({"plan": "failed"})
+
+    run, rows = sim.run_to_end(a_job(*orders))
+
+    assert run.status is JobStatus.FAILED
+    assert {name: row.status for name, row in rows.items()} == {
+        "plan": "failed",
+        "check": "skipped",
+        "apply": "skipped",
+    }
+    assert rows["apply"].reason == "dependency check skipped"
+    assert sim.worker.started == {"plan": 1}
+
+
 def test_the_watchdog_ends_an_order_whose_worker_died(make_sim: MakeSim) -> None:
     sim = make_sim({"a": "dies"})
 

@@ -131,7 +131,8 @@ def _right_end(ending: Ending) -> None:
         stopped = [
             need
             for need in plan.needs[num]
-            if ending.rows[need].status != "succeeded" and plan.must_succeed[need]
+            if ending.rows[need].status == "skipped"
+            or (ending.rows[need].status != "succeeded" and plan.must_succeed[need])
         ]
         allowed = {"skipped"} if stopped else {ENDS_AS.get(outcome, outcome)}
         if not stopped and num in sim.disturbed:

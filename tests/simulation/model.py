@@ -316,6 +316,8 @@ class RunModel:
 
     def _lets_go(self, num: str) -> bool:
         status = self.orders[num].status
+        if status == "skipped":
+            return False
         return status == "succeeded" or (status in ENDED and not self.plan.must_succeed[num])
 
     def _stops(self, num: str) -> bool:
