@@ -148,3 +148,14 @@ def test_every_make_target_is_explained_and_named_targets_exist() -> None:
         for target in re.findall(r"`(?:STRICT=1 )?make ([a-z-]+)", paper.read_text())
     }
     assert named <= phony
+
+
+def test_the_gate_calls_nothing_that_the_readme_does_not_name() -> None:
+    def called(text: str) -> set[str]:
+        lines = re.findall(r"\bmake ((?:[a-z-]+ ?)+)", text)
+        return {target for line in lines for target in line.split()}
+
+    gate, readme = (ROOT / ".ci/run").read_text(), (ROOT / "README.md").read_text()
+
+    assert called(gate) >= {"lint", "test"}
+    assert called(gate) <= called(readme)
