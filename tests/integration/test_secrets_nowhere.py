@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import logging
+import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +14,9 @@ from urllib.parse import quote
 import pytest
 
 from src.common.clock import SystemClock
+from src.common.codec import unpack
 from src.common.keys import EXEC
+from src.common.messages import Dispatch, WatchdogInput
 from src.common.status import JobStatus, OrderStatus
 from src.local.moto_deploy import put_secrets
 from src.local.moto_platform import moto_platform
@@ -21,11 +25,13 @@ from src.local.platform import embedded
 from src.local.report import RunReport
 from src.local.run import run_on
 from src.local.stack import Stack
+from src.local.world import World
 
 pytestmark = pytest.mark.integration
 
 PASSWORD = "correct horse/battery+staple"
 TOKEN = "tok-4711-ABCDEFGH"
+KEY, CIPHERTEXT = "AGE-SECRET-KEY-1", "age-encryption.org/v1"
 SECRETS = {"/iac-ci/db_password": PASSWORD, "iac-ci/keys": json.dumps({"api_token": TOKEN})}
 JOB: dict[str, Any] = {
     "username": "alice",
@@ -74,6 +80,56 @@ class Listener:
         return
 
 
+class RecordingWorld(World):
+    """Keeps what workers, builds and state machines are given."""
+
+    def __init__(self, stack: Stack, clock: SystemClock) -> None:
+        super().__init__(stack, clock)
+        self.given: dict[str, str] = {}
+
+    def start_worker(self, dispatch: Dispatch) -> None:
+        self.given[f"worker {dispatch.num}"] = json.dumps(dispatch.to_item())
+        super().start_worker(dispatch)
+
+    def start_build(self, dispatch: Dispatch) -> None:
+        self.given[f"build {dispatch.num}"] = json.dumps(dispatch.to_item())
+        super().start_build(dispatch)
+
+    def start_watchdog(self, name: str, task: WatchdogInput) -> None:
+        self.given[f"watchdog {name}"] = json.dumps(task.to_item())
+        super().start_watchdog(name, task)
+
+
+def recorded(moto: MotoWorld) -> dict[str, str]:
+    """Return a map that fills with what functions and builds are given: moto does not keep it."""
+    given: dict[str, str] = {}
+
+    def note(params: Mapping[str, Any], **_: Any) -> None:
+        texts = [params["Payload"].decode()] if "Payload" in params else []
+        packed = [entry["value"] for entry in params.get("environmentVariablesOverride", ())]
+        texts += [json.dumps(unpack(value)) for value in packed]  # no scan sees into what is packed
+        given.update({f"given {len(given) + at}": text for at, text in enumerate(texts)})
+
+    moto.clients.lambda_.meta.events.register("provide-client-params.lambda.Invoke", note)
+    moto.clients.codebuild.meta.events.register("provide-client-params.codebuild.StartBuild", note)
+    return given
+
+
+def texts_of(body: bytes) -> str:
+    """Return an object as text, with what is packed in it if it is a zip."""
+    if not zipfile.is_zipfile(io.BytesIO(body)):
+        return body.decode("latin-1")
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        return "\n".join(archive.read(name).decode("latin-1") for name in archive.namelist())
+
+
+def assert_each_was_handed_over(given: Mapping[str, str]) -> None:
+    identities = [text for text in given.values() if KEY in text]
+    assert len(identities) == len(JOB["orders"]), (
+        "the scan does not see into what workers are given"
+    )
+
+
 def forms(secret: str) -> Iterator[str]:
     yield secret
     yield quote(secret, safe="")
@@ -107,7 +163,8 @@ def assert_it_ran(report: RunReport) -> None:
 
 def test_no_store_of_a_run_in_memory_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "src")
-    platform, listener = embedded(Stack(), SECRETS, SystemClock()), Listener()
+    world, listener = RecordingWorld(Stack(), SystemClock()), Listener()
+    platform = embedded(world.stack, SECRETS, SystemClock(), world)
 
     report = run_on(platform, JOB, parallel=2, watcher=listener, cancelled=lambda: False)
 
@@ -119,7 +176,9 @@ def test_no_store_of_a_run_in_memory_holds_a_secret(caplog: pytest.LogCaptureFix
         places |= {f"{name} {at}": repr(item) for at, item in enumerate(store.everything())}
     for name in ("internal", "done"):
         objects = getattr(adapters, name).everything()
-        places |= {key: body.decode("latin-1") for key, body in objects.items()}
+        places |= {key: texts_of(body) for key, body in objects.items()}
+    assert_each_was_handed_over(world.given)
+    places |= world.given
     assert len(places) > 30
     assert any(key.startswith(EXEC) for key in places)
     assert_clean(places)
@@ -130,19 +189,21 @@ def test_no_store_of_a_run_on_moto_holds_a_secret(caplog: pytest.LogCaptureFixtu
     listener = Listener()
     with MotoWorld() as moto:
         put_secrets(moto.clients, SECRETS, SECRETS)
-        platform = moto_platform(moto)
+        platform, given = moto_platform(moto), recorded(moto)
 
         report = run_on(platform, JOB, parallel=2, watcher=listener, cancelled=lambda: False)
 
         assert_it_ran(report)
         places = seen(report, listener, caplog) | dict(everything_on(moto))
+    assert_each_was_handed_over(given)
+    places |= given
     assert len(places) > 30
     assert any(key.startswith(EXEC) for key in places)
     assert_clean(places)
 
 
 def everything_on(moto: MotoWorld) -> Iterator[tuple[str, str]]:
-    """Yield name and content of every row, object, execution and build."""
+    """Yield name and content of every row, object and execution, and what moto keeps of builds."""
     clients = moto.clients
     for table in moto.stack.tables.values():
         for at, item in enumerate(clients.dynamodb.scan(TableName=table.name)["Items"]):
@@ -150,7 +211,7 @@ def everything_on(moto: MotoWorld) -> Iterator[tuple[str, str]]:
     for bucket in moto.stack.buckets.values():
         for entry in clients.s3.list_objects_v2(Bucket=bucket.name).get("Contents", ()):
             body = clients.s3.get_object(Bucket=bucket.name, Key=entry["Key"])["Body"].read()
-            yield entry["Key"], body.decode("latin-1")
+            yield entry["Key"], texts_of(body)
     executions = clients.stepfunctions.list_executions(stateMachineArn=moto.stack.state_machine_arn)
     for execution in executions["executions"]:
         arn = execution["executionArn"]
@@ -159,9 +220,6 @@ def everything_on(moto: MotoWorld) -> Iterator[tuple[str, str]]:
     builds = clients.codebuild.list_builds()["ids"]
     for build in clients.codebuild.batch_get_builds(ids=builds)["builds"] if builds else ():
         yield build["id"], repr(build)
-
-
-KEY, CIPHERTEXT = "AGE-SECRET-KEY-1", "age-encryption.org/v1"
 
 
 def assert_apart(objects: Mapping[str, str], others: Mapping[str, str]) -> None:
