@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-import shutil
 import signal
 import socket
 import tempfile
@@ -29,6 +28,7 @@ from src.local.strays import end_strays
 from src.local.wire import Wire
 from src.worker import kin
 from src.worker.execution import Pace
+from src.worker.remove import remove
 
 PACE: Final = Pace(poll_s=0.3)
 _TURN_S: Final = 0.002
@@ -149,7 +149,7 @@ class WorkerPool:
         self._selector.close()
         self._end_strays()
         kin.adopt_orphans(enabled=False)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove(self._folder)
 
     def __enter__(self) -> Self:
         return self
@@ -240,7 +240,7 @@ class WorkerPool:
         child.wire.close()
         code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
         self._end_strays()
-        shutil.rmtree(child.folder, ignore_errors=True)
+        remove(child.folder)
         return f"worker process died ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
 
     def _end_strays(self) -> None:

@@ -124,8 +124,7 @@ def check_fresh(request: Request, now_s: int, *, strict: bool) -> None:
     """Refuse old requests.
 
     Raises:
-        Unauthenticated: `issued_at` is more than 15 minutes old, or the strict setting
-        finds
+        Unauthenticated: `issued_at` is more than 15 minutes old, or the strict setting finds
             neither `run_id` nor `issued_at`.
     """
     if request.issued_at is None:

@@ -25,6 +25,8 @@ from src.worker.decide import Deadline, Stop
 from src.worker.log import HeadTail, Log
 from src.worker.masking import SHORTEST, Masker
 from src.worker.process import Commands
+from src.worker.remove import remove
+from src.worker.sandbox import PREFIX
 from src.worker.user import User, give
 
 _log = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ class Execution:
         """Execute an order in a folder of `workplace`.
 
         Raises:
-            ServiceError, PackagingError: its bundle cannot be had or opened.
+            ServiceError, BundleError: its bundle cannot be had or opened.
         """
         work = place / "work"
         unpacked = self._unpack(dispatch, work)
@@ -119,13 +121,13 @@ class Execution:
 @contextlib.contextmanager
 def workplace(parent: Path | None) -> Iterator[Path]:
     """Make a folder with `work`, `tmp` and `home` in it, and remove it: orders share no files."""
-    with tempfile.TemporaryDirectory(
-        prefix="iac-ci-", dir=parent, ignore_cleanup_errors=True
-    ) as name:
-        place = Path(name)
+    place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    try:
         for part in ("work", "tmp", "home"):
             (place / part).mkdir()
         yield place
+    finally:
+        remove(place)
 
 
 def _own_folders(environ: Mapping[str, str], place: Path, user: User | None) -> dict[str, str]:

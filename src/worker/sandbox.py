@@ -7,11 +7,11 @@ may write beside them: what they leave there would be read by the next order's, 
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from src.worker.remove import remove
 
 PREFIX: Final = "iac-ci-"  # of our own folders
 _FUNCTION: Final = "AWS_LAMBDA_RUNTIME_API"  # set for what runs as a function, nowhere else
@@ -33,23 +33,4 @@ def as_found(folder: Path) -> Iterator[None]:
         yield
     finally:
         for path in set(folder.iterdir()) - kept:
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file, a link or a folder, as far as we may."""
-    with contextlib.suppress(OSError):
-        if path.is_symlink() or not path.is_dir():
-            path.unlink()
-            return
-    _open(path)
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def _open(folder: Path) -> None:
-    """Give ourselves the folders that a command closed, those within too."""
-    with contextlib.suppress(OSError):
-        folder.chmod(0o700)
-        for entry in os.scandir(folder):
-            if entry.is_dir(follow_symlinks=False):
-                _open(Path(entry.path))
+            remove(path)

@@ -228,6 +228,27 @@ def test_folders_are_removed_whatever_is_in_them(bucket: Bucket, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def steady_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is removed whatever is in it: pytest would give up on what is too deep."""
+    yield tmp_path
+    subprocess.run(["rm", "-rf", "--", str(tmp_path)], check=True)
+
+
+def test_a_folder_that_is_deeper_than_pythons_stack_is_removed_too(
+    bucket: Bucket, steady_path: Path
+) -> None:
+    deep = "/".join("d" * 1_000)
+    order = bucket.order(
+        f"mkdir -p {deep}; cd {deep}; mkdir -p {deep}; touch {deep}/file; chmod 0 d"
+    )
+
+    result = run(bucket, order, folder=steady_path)
+
+    assert result.status is OrderStatus.SUCCEEDED
+    assert list(steady_path.iterdir()) == []
+
+
 def test_what_commands_leave_in_the_sandbox_is_gone_before_the_next_order(
     bucket: Bucket, tmp_path: Path
 ) -> None:
