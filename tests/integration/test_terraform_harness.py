@@ -159,6 +159,30 @@ def test_a_command_that_hangs_is_killed_with_its_children(script: Script, tmp_pa
         assert time.monotonic() < deadline, "it still runs"
 
 
+def test_a_command_ends_with_the_tests_that_run_it_however_those_end(
+    script: Script, tmp_path: Path
+) -> None:
+    pids = tmp_path / "pids"
+    binary = script(f"sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait")
+    code = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from tests.support.terraform.command import Terraform
+Terraform(Path({str(tmp_path)!r}), {str(binary)!r}, {{"PATH": {os.defpath!r}}}).init()
+"""
+    tests = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 30
+    while not pids.exists():
+        assert time.monotonic() < deadline, "it did not begin"
+
+    tests.kill()
+    tests.wait()
+
+    while any(alive(int(pid)) for pid in pids.read_text().split()):
+        assert time.monotonic() < deadline, "it still runs"
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"

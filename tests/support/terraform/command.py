@@ -21,6 +21,11 @@ import tftest
 LIMITS_S: Final = {"init": 300.0}  # it may download a provider of hundreds of megabytes
 LIMIT_S: Final = 90.0  # of every other command; a plan takes 3 s
 
+# A command shares its group with a keeper, who reads from a pipe that this process holds open. Once
+# it is gone, however it went, the keeper kills the group: a provider would stay for ever.
+_KEPT: Final = (
+    'exec 3<&0 </dev/null; (read -r _ <&3; kill -KILL 0) >/dev/null 2>&1 & exec "$@" 3<&-'
+)
 _FRAME: Final = re.compile(r"^[╷│╵] ?", re.MULTILINE)
 
 
@@ -71,17 +76,19 @@ class Terraform(tftest.TerraformTest):
     def run(self, cmd: str, *cmd_args: str) -> tuple[int, str, str]:
         """Run a command; return its exit code, output and errors."""
         limit = self._limit_s or LIMITS_S.get(cmd, LIMIT_S)
+        kept, ours = os.pipe()
         process = subprocess.Popen(
-            [self.binary, cmd, *cmd_args],
+            ["/bin/sh", "-c", _KEPT, "keeper", self.binary, cmd, *cmd_args],
             cwd=self.tfdir,
             env=self.env,
-            stdin=subprocess.DEVNULL,
+            stdin=kept,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             start_new_session=True,  # its providers end with it
         )
+        os.close(kept)
         self._process = process
         try:
             out, err = process.communicate(timeout=limit)
@@ -94,6 +101,7 @@ class Terraform(tftest.TerraformTest):
         finally:
             self._process = None
             _end(process)
+            os.close(ours)
         return process.returncode, out, err
 
     def plan_file(self, variables: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
