@@ -47,10 +47,11 @@ aws-up: $(READY)  ## start an AWS on 127.0.0.1 (ARGS="--port 4566 --keep --acces
 aws-down: $(READY)  ## end it
 	@$(BIN)/python -m tests.support.embedded_aws down $(ARGS)
 
+# Without hypothesis, which takes a second to load: no plan draws examples.
 .PHONY: plan-one
 plan-one: $(READY)  ## show the plan of STAGE=02-deploy (or another) and run its tests
 	@: $(if $(STAGE),,$(error name the stage: make plan-one STAGE=02-deploy))
-	@$(BIN)/pytest -n 2 -m plan --stage $(STAGE) --show-plan $(ARGS)
+	@$(BIN)/pytest -p no:hypothesispytest -n 2 -m plan --stage $(STAGE) --show-plan $(ARGS)
 
 .PHONY: crash-points
 crash-points: $(READY)  ## a fault at every call of the reference runs, on moto at many (minutes)

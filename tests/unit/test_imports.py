@@ -107,3 +107,11 @@ def loaded_by(module: str) -> set[str]:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     return set(done.stdout.split())
+
+
+def test_no_plan_test_draws_examples() -> None:
+    """Their runs do without hypothesis and its profile: see conftest.py and `make plan-one`."""
+    files = {path: _imported(path) for path in (ROOT / "tests/plan").glob("*.py")}
+
+    assert len(files) > 10
+    assert {path.name for path, modules in files.items() if "hypothesis" in modules} == set()
