@@ -35,10 +35,17 @@ def statuses(told: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:
     return {name: order["status"] for name, order in told["orders"].items()}
 
 
-def path_without(program: str) -> str:
-    """Return PATH less the folders that hold `program`, with what else the example needs."""
-    folders = os.environ["PATH"].split(os.pathsep)
-    return os.pathsep.join(folder for folder in folders if not (Path(folder) / program).exists())
+def path_without(program: str, place: Path) -> str:
+    """Return PATH without a program; a folder that holds it is copied into `place` as links."""
+    folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep) if folder]
+    for number, folder in enumerate(folders):
+        if (folder / program).exists():
+            folders[number] = place / str(number)
+            folders[number].mkdir()
+            for other in folder.iterdir():
+                if other.name != program:
+                    (folders[number] / other.name).symlink_to(other)
+    return os.pathsep.join(map(str, folders))
 
 
 @pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform")
@@ -51,13 +58,38 @@ def test_terraform_pipeline_applies_and_checks_a_module() -> None:
     assert not Path(f"/tmp/iac-ci-example-{told['run_id']}").exists()
 
 
-def test_terraform_pipeline_says_so_where_no_terraform_is() -> None:
-    path = path_without("terraform")
+def test_terraform_pipeline_says_so_where_no_terraform_is(tmp_path: Path) -> None:
+    path = path_without("terraform", tmp_path)
 
     code, told = run(IAC_CI, "run", EXAMPLES / "terraform-pipeline/job.yaml", PATH=path)
 
     assert code == 1
     assert "terraform is not on PATH" in told["orders"]["fmt"]["log"]
+
+
+def demo(**env: str) -> str:
+    done = subprocess.run(
+        [ROOT / "scripts/demo.sh"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env={**os.environ, **env},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform")
+def test_demo_is_the_terraform_pipeline() -> None:
+    assert "released: shop 1.4.2" in demo()
+
+
+def test_demo_is_a_build_and_test_where_no_terraform_is(tmp_path: Path) -> None:
+    said = demo(PATH=path_without("terraform", tmp_path))
+
+    assert said.startswith("No terraform on PATH")
+    assert "Ran 1 test" in said
 
 
 def test_build_and_test_builds_a_repository_made_on_the_fly() -> None:
