@@ -384,6 +384,14 @@ orders:
     assert "<code data-search>echo &#34;&lt;$PASSWORD&gt;&#34;</code>" in html
 
 
+def test_an_interrupt_while_the_program_starts_is_130(job: Path, tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")  # as by the user, just then
+
+    done = iac_ci("run", job, PYTHONPATH=str(tmp_path))
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_second_interrupt_stops_at_once_and_leaves_no_children(
     long_job: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from src import __version__
-from src.cli.main import app
+from src.cli.app import app
 from src.common.errors import IacCiError, JobRefused, Problem
 from src.common.status import JobStatus, OrderStatus
 from src.local.report import OrderView, RunReport

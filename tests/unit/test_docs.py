@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from src.cli import exit_codes
-from src.cli.main import app
+from src.cli.app import app
 from src.cli.remote.submit import PARAMETER_VARIABLE, SECRET_VARIABLE
 from src.common import settings
 from src.common.settings import Settings, variable

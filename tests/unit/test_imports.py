@@ -94,7 +94,7 @@ def test_importing_a_handler_loads_nothing_heavy(handler: str) -> None:
 
 
 def test_help_and_completion_load_neither_engine_nor_validation() -> None:
-    loaded = loaded_by("src.cli.main")
+    loaded = loaded_by("src.cli.app")
 
     assert "typer" in loaded
     assert not {name for name in ("boto3", "moto", "pydantic", "rich", "yaml") if name in loaded}
