@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import need
+
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +26,7 @@ exec "$program" "$@"
 
 
 def try_image(tmp_path: Path, task_root: Path) -> tuple[int, str, list[str]]:
+    need("ssh", "gzip", "tar", "unzip")  # which the image has to hold
     docker = tmp_path / "docker"
     docker.write_text(DOCKER)
     docker.chmod(0o755)
@@ -45,7 +48,6 @@ def try_image(tmp_path: Path, task_root: Path) -> tuple[int, str, list[str]]:
     return done.returncode, done.stdout, (tmp_path / "calls").read_text().splitlines()
 
 
-@pytest.mark.skipif(not Path("/usr/bin/ssh").exists(), reason="no ssh")
 def test_an_image_with_programs_and_handlers_passes(tmp_path: Path) -> None:
     code, said, calls = try_image(tmp_path, ROOT)
 
@@ -57,7 +59,6 @@ def test_an_image_with_programs_and_handlers_passes(tmp_path: Path) -> None:
     assert sum("--user 993:990" in call for call in calls) == 2
 
 
-@pytest.mark.skipif(not Path("/usr/bin/ssh").exists(), reason="no ssh")
 def test_an_image_whose_handler_does_not_import_fails(tmp_path: Path) -> None:
     handler = tmp_path / "task/src/worker/handler.py"
     handler.parent.mkdir(parents=True)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from functools import cache
+from typing import Final
 
 import pytest
+
+_VERSION: Final = {"openssl": "version", "ssh": "-V", "unzip": "-v"}  # else --version
 
 
 def need(*programs: str) -> None:
@@ -21,6 +24,6 @@ def works(program: str) -> bool:
     """Return whether a program is there and starts: a shim alone (pyenv, asdf) does not."""
     if shutil.which(program) is None:
         return False
-    asked = "version" if program == "openssl" else "--version"
-    done = subprocess.run([program, asked], capture_output=True, timeout=60, check=False)
+    asked = [program, _VERSION.get(program, "--version")]
+    done = subprocess.run(asked, capture_output=True, timeout=60, check=False)
     return done.returncode == 0
