@@ -169,6 +169,17 @@ def test_posting_twice_starts_nothing_twice(stack: dict[str, Any], runner: Runne
     assert one == other
 
 
+def test_a_line_break_that_was_pasted_with_the_secret_does_no_harm(
+    stack: dict[str, Any], runner: Runner
+) -> None:
+    orders = inline(plan={"cmds": ["true"]})
+    pasted = f"{stack_server.SECRET}\n"
+
+    code, said = runner(POST, **posting(stack["url"], ORDERS=orders, SECRET=pasted))
+
+    assert code == 0, said
+
+
 def test_a_refused_job_fails_the_step_with_every_problem(
     stack: dict[str, Any], runner: Runner
 ) -> None:
