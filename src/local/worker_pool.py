@@ -106,10 +106,6 @@ class WorkerPool:
         """How many deliveries wait for a process."""
         return len(self._queue)
 
-    def filenos(self) -> list[int]:
-        """Return descriptors that are readable when `poll` has something to do."""
-        return [child.wire.fileno() for child in self._children]
-
     def submit(self, payload: Mapping[str, Any], request_id: str, handler: str = WORKER) -> None:
         """Hand a payload over, now or as soon as a process is idle."""
         self._queue.append(Delivery(payload, request_id, handler))
