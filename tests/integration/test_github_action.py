@@ -160,6 +160,20 @@ def test_a_run_that_fails_fails_the_workflow_and_says_which_order(
     assert re.search(r"\| apply \| skipped \| .*plan", runner.summary)
 
 
+def test_a_reason_stays_in_its_cell_of_the_summary(tmp_path: Path) -> None:
+    order = {"status": "failed", "reason": "a | b `c`\n<img src=x>"}
+    done = {"status": "failed", "reason": None, "orders": {"plan": order}}
+    runner = Runner(tmp_path)
+    aws = tmp_path / "bin/aws"
+    aws.write_text(f"#!/bin/sh\ncat >done.json <<'JSON'\n{json.dumps(done)}\nJSON\n")
+    aws.chmod(0o755)
+
+    code, _ = runner(WAIT, DONE="s3://done/run/done")
+
+    assert code == 1
+    assert runner.summary.splitlines()[-1] == "| plan | failed | a   b  c   img src=x  |"
+
+
 def test_posting_twice_starts_nothing_twice(stack: dict[str, Any], runner: Runner) -> None:
     filled = posting(stack["url"], ORDERS=inline(plan={"cmds": ["true"]}))
 

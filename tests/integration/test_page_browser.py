@@ -309,6 +309,19 @@ def test_arrows_pass_over_what_a_search_hides(opened: Opened) -> None:
         assert focused(page) == "order-29"
 
 
+def test_tab_still_reaches_the_list_when_a_search_hides_its_one_stop(opened: Opened) -> None:
+    with opened(of_size(30)) as page:
+        page.get_by_role("searchbox").fill("part-30")
+        expect(shown(page)).to_have_count(1)
+
+        seen = []
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            seen.append(focused(page))
+
+        assert "order-30" in seen
+
+
 def test_slash_is_a_letter_where_one_types(opened: Opened) -> None:
     with opened(of_size(3)) as page:
         page.keyboard.press("/")
