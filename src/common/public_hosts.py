@@ -17,9 +17,14 @@ from src.common.errors import Permanent
 
 Resolve = Callable[[str, int], list[Any]]
 
-# Addresses that are public by name and lead to private ones all the same: IPv4 in IPv6.
-_TRANSLATED: Final = tuple(
-    ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
+# Addresses that Python calls global and that may lead to private ones all the same: IPv4 in IPv6
+# (compatible, translated by SIIT and NAT64, 6to4) and IPv6's former private range.
+_NOT_PUBLIC: Final = tuple(
+    ipaddress.ip_network(net)
+    for net in (
+        *("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16"),
+        "fec0::/10",
+    )
 )
 
 
@@ -51,7 +56,7 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             return is_public(str(ip.ipv4_mapped))
-        if any(ip in net for net in _TRANSLATED):
+        if any(ip in net for net in _NOT_PUBLIC):
             return False
     return ip.is_global and not ip.is_multicast
 

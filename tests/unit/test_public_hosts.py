@@ -30,6 +30,9 @@ pytestmark = pytest.mark.unit
         ("::ffff:169.254.169.254", False),
         ("64:ff9b::a9fe:a9fe", False),  # the same, through an IPv4 translator
         ("2002:a9fe:a9fe::1", False),
+        ("::169.254.169.254", False),  # IPv4-compatible
+        ("::ffff:0:169.254.169.254", False),  # translated by SIIT
+        ("fec0::1", False),  # site-local, once
     ],
 )
 def test_an_address_is_public_or_not(address: str, *, public: bool) -> None:
