@@ -224,10 +224,16 @@ def test_the_function_url_trusts_the_platforms_authentication() -> None:
     assert status == 200
 
 
-def test_an_unauthenticated_function_url_request_needs_a_signature() -> None:
+@pytest.mark.parametrize(
+    "authorizer", [None, "iam", {}, {"iam": None}, {"jwt": {"claims": {}}}, {"lambda": {"a": "b"}}]
+)
+def test_an_unauthenticated_function_url_request_needs_a_signature(authorizer: Any) -> None:
+    """IAM's own authorizer alone stands for a signature."""
     sim = a_sim()
     event = http_event({"job": a_job("a")}, name="function_url")
     del event["requestContext"]["authorizer"]
+    if authorizer is not None:
+        event["requestContext"]["authorizer"] = authorizer
 
     assert call(sim, event)[0] == 401
 
