@@ -3,7 +3,8 @@
 - S3 notifications and Lambda invocations go to the world instead of an echo. S3 events still obey
   the bucket's stored notification configuration, and moto's interpreter still runs the state
   machines.
-- StartBuild hands its environment override over and honours its idempotency token; moto drops both.
+- StartBuild hands its environment override over, shows it to those that ask for the build, and
+  honours its idempotency token; moto drops both.
 - Waits and retry pauses of executions go by the world's clock.
 - Calls to DynamoDB and S3 are atomic, as they are on AWS; a transaction backs up by reference what
   moto copies deeply (28 ms per transaction on 1,000 rows).
@@ -118,6 +119,8 @@ def _builds(platform: Platform) -> Iterator[_Patch]:
                 )
             return answer
         answer = start(response)
+        build = response.codebuild_backend.build_metadata[response._get_param("projectName")]
+        build.build_metadata["environment"]["environmentVariables"] = override
         if token:
             known[token] = (now, variables, answer)
         platform.build(variables)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,28 @@ def test_a_stack_applied_half_is_destroyed_and_what_was_there_is_left_alone(
         assert set(between["s3 buckets"]) > {"somebody-elses"}
         assert host.problems == []
         assert account.inventory() == before
-        assert "left: nothing" in host.told[0]
+        assert "out of place: nothing" in host.told[0]
+        assert "left: nothing" in host.told[1]
+
+
+def test_a_secret_that_lies_in_clear_at_the_end_fails_the_run(tmp_path: Path) -> None:
+    """The search alone, without a stack: what was there before is nobody's business."""
+    with EmbeddedAws(Options(folder=tmp_path / "aws")) as aws:
+        at = aws.running
+        host = Host(at.endpoint, at.ca, NO_TERRAFORM, tmp_path / "deployed")
+        account = Account(at.endpoint, at.ca, at.region, host.secrets)
+        value = f"v-{uuid.uuid4().hex}"
+        account.client("ssm").put_parameter(Name="/a/db", Type="SecureString", Value=value)
+        for bucket in ("before", "ours"):
+            account.create_bucket(bucket)
+            account.client("s3").put_object(Bucket=bucket, Key="k", Body=f"has {value}".encode())
+        host._before = {"s3 buckets": ["before"]}
+
+        host._look_through(account)
+        host.close()
+
+    assert host.problems == ["bucket ours, k: has /a/db in clear"]
+    assert "for 1 secrets" in host.told[0]
 
 
 def test_ctrl_c_ends_what_was_being_applied_and_leaves_no_process_and_no_file(

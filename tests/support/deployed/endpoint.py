@@ -25,6 +25,8 @@ from src.local.deployed import deployed_adapters
 from src.local.stack import PROCESS_WEBHOOK, Stack
 from tests.support.deployed.account import KEY, Account
 from tests.support.deployed.site import Answer, Site
+from tests.support.leaks import Secret, Text
+from tests.support.stores import everything
 
 TIMEOUT_S: Final = 60
 EMBEDDED: Final = "the embedded AWS"
@@ -47,6 +49,7 @@ class Applied:
     access_log: str | None
     lacks: Mapping[str, str]
     code_bucket: str
+    secrets: str  # where stored secrets are noted
 
     def as_json(self) -> str:
         """Pack it."""
@@ -64,7 +67,8 @@ class Applied:
     @property
     def at(self) -> Account:
         """The account it was applied to."""
-        return Account(self.endpoint, Path(self.ca) if self.ca else None, self.region)
+        ca = Path(self.ca) if self.ca else None
+        return Account(self.endpoint, ca, self.region, Path(self.secrets))
 
     @property
     def secret_prefix(self) -> str:
@@ -88,6 +92,7 @@ class EndpointClients(Clients):
     def __init__(self, account: Account) -> None:
         super().__init__(region=account.region, endpoint=account.endpoint)
         self._ca = account.ca
+        self._watch = account.watch
 
     @cached_property
     def session(self) -> Session:
@@ -96,6 +101,7 @@ class EndpointClients(Clients):
         session._session.set_credentials(KEY, KEY)
         if self._ca:
             session._session.set_config_variable("ca_bundle", str(self._ca))
+        self._watch(session)
         return session
 
 
@@ -188,6 +194,14 @@ class EndpointSite(Site):
             return "\n".join(event["message"] for page in pages for event in page["events"])
         except ClientError:
             return ""
+
+    def left(self) -> list[Text]:
+        """Return what lies in every store of the account."""
+        return everything(self.account.client)
+
+    def stored_secrets(self) -> list[Secret]:
+        """Return the secrets that all processes of the test run stored."""
+        return self.account.stored_secrets()
 
     def turn(self) -> None:
         """Let time pass."""

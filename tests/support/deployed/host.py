@@ -22,6 +22,8 @@ from tests.support.deployed.endpoint import EMBEDDED, Applied, EndpointSite
 from tests.support.deployed.probes import lacking
 from tests.support.embedded_aws.embedded import EmbeddedAws
 from tests.support.embedded_aws.options import Options
+from tests.support.leaks import out_of_place
+from tests.support.stores import everything
 from tests.support.terraform.stages import INFRA
 from tests.support.terraform.toolchain import Toolchain
 from tests.support.terraform.workbench import Workbench
@@ -54,6 +56,7 @@ class Host:
     problems: list[str] = field(default_factory=list)  # what fails the run
 
     def __post_init__(self) -> None:
+        self.secrets = self.folder / "secrets.jsonl"  # what tests store as such, by any process
         self.desk = Desk(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._end = threading.Event()
@@ -103,17 +106,19 @@ class Host:
             access_log=str(self.access_log) if self._aws and self.access_log else None,
             lacks={},
             code_bucket=deployer.code_bucket,
+            secrets=str(account.secrets),
         )
         return applied.but(lacks=lacking(EndpointSite(applied)))
 
     def _account(self) -> tuple[Account, str]:
         if self.endpoint != AUTO:
-            return Account(self.endpoint, self.ca, REGION), self.endpoint
+            return Account(self.endpoint, self.ca, REGION, self.secrets), self.endpoint
         self._aws = EmbeddedAws(
             Options(folder=self.folder / "aws", region=REGION, access_log=self.access_log)
         )
         running = self._aws.start()
-        return Account(running.endpoint, running.ca, running.region), EMBEDDED
+        at = running.endpoint, running.ca, running.region
+        return Account(*at, self.secrets), EMBEDDED
 
     def close(self, *, hurry: bool = False) -> None:
         """Take down what was put up, and note what it left; in a hurry an embedded AWS just ends.
@@ -146,6 +151,10 @@ class Host:
         if deployer is None:
             return
         account = deployer.account
+        try:
+            self._look_through(account)
+        except Exception as error:  # noqa: BLE001 - the run's last words tell it
+            self.problems.append(f"looking for secrets: {type(error).__name__}: {error}")
         counted = sum(deployer.resources().values())
         account.delete_parameter(deployer.webhook_secret_parameter)
         account.delete_bucket(deployer.code_bucket)
@@ -158,6 +167,20 @@ class Host:
         )
         if left:
             self.problems.append(f"destroying left {', '.join(left)}")
+
+    def _look_through(self, account: Account) -> None:
+        """Look for secrets in clear in all that the tests of every process left in any store."""
+        began = time.monotonic()
+        others = {name for names in self._before.values() for name in names}
+        known = account.stored_secrets()
+        texts = everything(account.client, lambda name: name not in others)
+        found = out_of_place(texts, known)
+        self.problems += found
+        stores = {(text.kind, text.store) for text in texts}
+        self.told.append(
+            f"{len(texts)} texts in {len(stores)} stores searched for {len(known)} secrets in "
+            f"{time.monotonic() - began:.0f} s; in clear or out of place: {len(found) or 'nothing'}"
+        )
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,12 @@ endpoints, and to tests/integration/test_scenarios.py, which owns its time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
+
+from boto3.session import Session
 
 from src.common.clock import SystemClock
 from src.local.moto_platform import moto_platform
@@ -19,8 +22,11 @@ from src.local.platform import Platform
 from src.local.stack import PROCESS_WEBHOOK, Stack
 from src.local.worker_pool import WorkerPool
 from src.local.world import Delivery
+from tests.support import leaks
 from tests.support.deployed.site import Answer, Site
 from tests.support.events import http_event
+from tests.support.leaks import Secret, Text
+from tests.support.stores import clients_of, everything
 
 WORKERS: Final = 4
 _SECRET: Final = "it is a secret to everybody"
@@ -45,7 +51,15 @@ class InProcessSite(Site):
     secret_prefix = "iac-ci/"
     lacks = _LACKS
 
-    def __init__(self, moto: MotoWorld, platform: Platform) -> None:
+    def __init__(
+        self,
+        moto: MotoWorld,
+        platform: Platform,
+        stored: Sequence[Secret],
+        logged: Sequence[str],
+    ) -> None:
+        self._stored, self._logged = stored, logged
+        self._printed: list[str] = []
         self.stack = moto.stack
         self.clients = moto.clients
         self.adapters = platform.adapters
@@ -57,7 +71,7 @@ class InProcessSite(Site):
             get=platform.adapters.internal.get,
             put_new=platform.adapters.uploads.put_new,
             get_url=platform.adapters.uploads.get,
-            on_line=lambda _run_id, _num, _text: None,
+            on_line=lambda _run_id, _num, text: self._printed.append(text),
         )
 
     def close(self) -> None:
@@ -90,6 +104,16 @@ class InProcessSite(Site):
         """Handlers log to this process."""
         raise NotImplementedError(function)
 
+    def left(self) -> list[Text]:
+        """Return what lies in every store of moto, and what this process logged and printed."""
+        printed = Text("log", "of orders", "all", "\n".join(self._printed))
+        logged = Text("log", "of handlers", "all", "\n".join(self._logged))
+        return [*everything(clients_of(self.clients)), printed, logged]
+
+    def stored_secrets(self) -> list[Secret]:
+        """Return the secrets that were stored since it began."""
+        return [each for name, value in self._stored for each in leaks.values(name, value)]
+
     def turn(self) -> None:
         """Deliver a few events and serve the workers."""
         busy = False
@@ -106,9 +130,42 @@ class InProcessSite(Site):
 @contextmanager
 def in_process() -> Iterator[InProcessSite]:
     """Start the stack in this process (0.5 s); one at a time."""
-    with MotoWorld(Stack(), SystemClock(), webhook_secret=_SECRET) as moto:
-        site = InProcessSite(moto, moto_platform(moto))
+    world = MotoWorld(Stack(), SystemClock(), webhook_secret=_SECRET)
+    with _stored() as stored, _logged() as logged, world as moto:
+        site = InProcessSite(moto, moto_platform(moto), stored, logged)
         try:
             yield site
         finally:
             site.close()
+
+
+@contextmanager
+def _stored() -> Iterator[list[Secret]]:
+    """Keep the secrets that a world's clients store."""
+    found: list[Secret] = []
+
+    def observe(session: Session) -> None:
+        leaks.watch(session.events, lambda name, value: found.append((name, value)))
+
+    MotoWorld.observers.append(observe)
+    try:
+        yield found
+    finally:
+        MotoWorld.observers.remove(observe)
+
+
+@contextmanager
+def _logged() -> Iterator[list[str]]:
+    """Keep what the handlers log meanwhile, at the level that they have on AWS."""
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(handler.format(record))  # type: ignore[method-assign]
+    logger = logging.getLogger("src")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield said
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -156,12 +156,18 @@ def applied(request: pytest.FixtureRequest) -> Applied:
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """Where a scenario runs."""
+    """Where a scenario runs; nothing that it leaves in any store may hold a secret in clear.
+
+    What lies on the applied stack is looked through once, when all scenarios are over
+    (`Host.close`).
+    """
     if request.param == IN_PROCESS:
         from tests.support.deployed.in_process import in_process
+        from tests.support.leaks import out_of_place
 
         with in_process() as made:
             yield made
+            assert out_of_place(made.left(), made.stored_secrets()) == []
         return
     from tests.support.deployed.endpoint import EndpointSite
 
@@ -179,15 +185,19 @@ def _capabilities(request: pytest.FixtureRequest) -> None:
             pytest.skip(f"{site.name} lacks {capability}: {site.lacks[capability]}")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Take the stack down, whatever became of the tests."""
-    host = session.config.stash.get(_HOST, None)
-    if host is None:
-        return
-    host.close(hurry=exitstatus == pytest.ExitCode.INTERRUPTED)
-    if host.problems and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+@pytest.hookimpl(wrapper=True, trylast=True)  # within the terminal's, which tells of it
+def pytest_sessionfinish(
+    session: pytest.Session, exitstatus: int
+) -> Generator[None, object, object]:
+    """Take the stack down, whatever became of the tests, and of what others do at the end."""
+    try:
+        return (yield)
+    finally:
+        host = session.config.stash.get(_HOST, None)
+        if host is not None:
+            host.close(hurry=exitstatus == pytest.ExitCode.INTERRUPTED)
+            if host.problems and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

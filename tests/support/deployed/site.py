@@ -21,6 +21,7 @@ from src.common.messages import Result
 from src.local.platform import Adapters
 from src.local.stack import Stack
 from src.process_webhook.authenticate import HEADER, sign
+from tests.support.leaks import Secret, Text
 
 LIMIT_S: Final = 90.0
 
@@ -61,6 +62,14 @@ class Site(ABC):
     @abstractmethod
     def log(self, function: str) -> str:
         """Return what a function (by its key) has logged."""
+
+    @abstractmethod
+    def left(self) -> list[Text]:
+        """Return what lies in every store, and what was logged."""
+
+    @abstractmethod
+    def stored_secrets(self) -> list[Secret]:
+        """Return all parameters and secrets that were stored."""
 
     @abstractmethod
     def turn(self) -> None:

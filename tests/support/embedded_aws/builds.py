@@ -106,15 +106,18 @@ class Builds:
         build.pop("endTime", None)
         project = copy.deepcopy(self._service._projects[data["projectName"]])
         overrides = data.get("environmentVariablesOverride") or []
+        declared = project.get("environment", {}).get("environmentVariables") or []
+        names = {each["name"] for each in overrides}
+        given = [each for each in declared if each["name"] not in names] + overrides
+        build["environment"] = {**project.get("environment", {}), "environmentVariables": given}
         context = contextvars.copy_context()  # ministack's stores are the request's account's
         threading.Thread(
-            target=context.run, args=(self._run, build, project, overrides), daemon=True
+            target=context.run, args=(self._run, build, project, given), daemon=True
         ).start()
         return status, headers, json.dumps({"build": build}).encode()
 
-    def _run(self, build: Record, project: Record, overrides: list[dict[str, str]]) -> None:
-        declared = project.get("environment", {}).get("environmentVariables") or []
-        given = {each["name"]: each["value"] for each in [*declared, *overrides]}
+    def _run(self, build: Record, project: Record, variables: list[dict[str, str]]) -> None:
+        given = {each["name"]: each["value"] for each in variables}
         log = self._service._log_sink(build)
         with tempfile.TemporaryDirectory(prefix="build-") as folder:
             process = subprocess.Popen(

@@ -24,6 +24,8 @@ ROLES: Final = (
     "codebuild", "orchestrator", "process_webhook", "watchdog", "watchdog_check", "worker",
 )  # fmt: skip
 
+_PARAMETER: Final = "of the parameter"  # in no command: what lies in clear is told (stores.py)
+_SECRET: Final = "of the secret"
 _PLATFORM: Final = (
     "AWS does it in the role's name, an emulator in its own; held by "
     "test_what_lambda_step_functions_and_codebuild_do_in_a_role_is_granted"
@@ -110,11 +112,9 @@ class Everything:
     def __enter__(self) -> Self:
         account = self._site.account
         account.client("ssm").put_parameter(
-            Name=self._parameter, Type="SecureString", Value="of the parameter"
+            Name=self._parameter, Type="SecureString", Value=_PARAMETER
         )
-        account.client("secretsmanager").create_secret(
-            Name=self._secret, SecretString="of the secret"
-        )
+        account.client("secretsmanager").create_secret(Name=self._secret, SecretString=_SECRET)
         account.client("s3").put_object(
             Bucket=self._site.applied.code_bucket, Key=f"{self._name}.zip", Body=_zip()
         )
@@ -142,7 +142,7 @@ class Everything:
                 order("code", "cat said", s3_location=self._code),
                 order(
                     "secrets",
-                    'test "$A" = "of the parameter" && test "$B" = "of the secret"',
+                    f"test ${{#A}} = {len(_PARAMETER)} && test ${{#B}} = {len(_SECRET)}",
                     ssm_paths={"A": self._parameter},
                     secret_manager_paths={"B": self._secret},
                 ),
