@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.programs import need
+
 pytestmark = pytest.mark.integration
 
 SCRIPT = Path(__file__).parents[2] / "scripts/fetch_tool.sh"
@@ -36,6 +38,7 @@ def archive(tool: str) -> bytes:
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Yield the address of a mirror with terraform 1.2.3 and its checksum."""
+    need("curl", "unzip")
     packed = archive("terraform")
     place = tmp_path / "mirror/1.2.3/terraform_1.2.3_linux_amd64.zip"
     place.parent.mkdir(parents=True)
