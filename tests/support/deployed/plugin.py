@@ -156,10 +156,9 @@ def applied(request: pytest.FixtureRequest) -> Applied:
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """Where a scenario runs; nothing that it leaves in any store may hold a secret in clear.
+    """Where a scenario runs. What it left in stores is searched for secrets in clear afterwards.
 
-    What lies on the applied stack is looked through once, when all scenarios are over
-    (`Host.close`).
+    On the applied stack that is done once, when all scenarios are over (`Host.close`).
     """
     if request.param == IN_PROCESS:
         from tests.support.deployed.in_process import in_process
@@ -186,16 +185,14 @@ def _capabilities(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)  # within the terminal's, which tells of it
-def pytest_sessionfinish(
-    session: pytest.Session, exitstatus: int
-) -> Generator[None, object, object]:
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
     """Take the stack down, whatever became of the tests, and of what others do at the end."""
     try:
         return (yield)
     finally:
         host = session.config.stash.get(_HOST, None)
         if host is not None:
-            host.close(hurry=exitstatus == pytest.ExitCode.INTERRUPTED)
+            host.close(hurry=session.exitstatus == pytest.ExitCode.INTERRUPTED)
             if host.problems and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
