@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from tests.support.terraform.mirrors import PROVIDER
 from tests.support.terraform.plan import Plan
 from tests.support.terraform.planner import PlanFailedError, Planner
 from tests.support.terraform.plugin import MakePlan
-from tests.support.terraform.stages import BOOTSTRAP, ECR, INFRA, case
+from tests.support.terraform.stages import BOOTSTRAP, ECR, INFRA, ROOT, case
 
 pytestmark = pytest.mark.integration
 
@@ -52,6 +54,25 @@ def test_a_syntax_error_is_told_with_file_and_line_and_then_in_short(broken: Bro
     assert "on main.tf line" in str(told.value)
     assert "make plan-one STAGE=01-ecr" in str(told.value)
     assert str(again.value).endswith("the first test that met it tells why")
+
+
+def test_a_run_tells_the_cause_once_and_the_other_tests_point_to_it(
+    broken: Broken, tmp_path: Path
+) -> None:
+    planner = broken('"MUTABLE"', '"SOMETIMES"')
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "plan", "-p", "no:cacheprovider"]
+    options = ["--stage", ECR, f"--infra={planner.infra}", f"--basetemp={tmp_path / 'base'}"]
+
+    done = subprocess.run(
+        [*command, *options, f"--terraform={planner.toolchain.binary}"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stdout.count("Error: expected image_tag_mutability to be one of") == 1
+    assert done.stdout.count("the first test that met it tells why") > 10
+    assert "Traceback" not in done.stdout
+    assert "another exception occurred" not in done.stdout
 
 
 def test_a_plan_that_fails_names_the_cause(broken: Broken) -> None:

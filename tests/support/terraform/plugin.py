@@ -128,7 +128,8 @@ def _planner(config: pytest.Config, found: Toolchain, factory: pytest.TempPathFa
 
     base = factory.getbasetemp()
     run = base.parent if hasattr(config, "workerinput") else base  # one for all workers
-    cache = config.cache.mkdir("terraform") if config.cache else run / "cache"
+    kept = getattr(config, "cache", None)  # `-p no:cacheprovider`: for this run only
+    cache = kept.mkdir("terraform") if kept else run / "cache"
     store.prune(cache)
     return Planner(found, cache, run / "terraform", Path(config.option.infra))
 
