@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.05
 BUSY_TICKS: Final = 20  # deliveries between two looks at the workers
 CLOSE_GRACE_S: Final = 5.0
+AT_ONCE_S: Final = 1.0  # for what heeds a signal; who interrupts twice does not wait for the rest
 
 Aws = Literal["embedded", "moto"]
 
@@ -152,10 +153,14 @@ def _pool(platform: Platform, parallel: int, watcher: Watcher) -> Iterator[Worke
         on_line=lambda _run_id, num, text: watcher.line(num, text),
         every_line=watcher.every_line,
     )
+    grace_s = CLOSE_GRACE_S
     try:
         yield pool
+    except KeyboardInterrupt:
+        grace_s = AT_ONCE_S
+        raise
     finally:
-        pool.close(CLOSE_GRACE_S)
+        pool.close(grace_s)
 
 
 class _Local:

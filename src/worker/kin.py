@@ -79,6 +79,8 @@ def children() -> list[Kin]:
 def descendants(spared: frozenset[int]) -> list[Kin]:
     """Return what descends from this process, without the direct children in `spared` and theirs.
 
+    Parents come before their children.
+
     The process table is not read in one instant: an orphan may show the parent that it had while
     that one is gone already, and so belong to nobody. Nothing is believed to be left only when
     several looks find nothing.

@@ -149,13 +149,17 @@ class Commands:
             self._pump(_TURN_S)
         return True
 
-    def _left(self) -> set[int]:
-        """Return what runs: process ids, or process groups (negative) where orphans get lost."""
+    def _left(self) -> list[int]:
+        """Return what runs: process ids, or process groups (negative) where orphans get lost.
+
+        Parents come before their children: a shell that sees its child end before it was signalled
+        itself goes on with its next command, or ends without running its trap.
+        """
         if self._running is not None and self._running.poll() is not None:
             self._running = None
         if not self._adopts:
-            return {-group for group in self._groups if _exists(-group)}
-        return {one.pid for one in kin.descendants(self._spared) if not self._reaped(one)}
+            return [-group for group in self._groups if _exists(-group)]
+        return [one.pid for one in kin.descendants(self._spared) if not self._reaped(one)]
 
     def _reaped(self, one: kin.Kin) -> bool:
         if not one.zombie:

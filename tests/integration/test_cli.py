@@ -13,11 +13,14 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from src.local.run import CLOSE_GRACE_S
 
 pytestmark = pytest.mark.integration
 
@@ -400,6 +403,26 @@ def test_second_interrupt_stops_at_once_and_leaves_no_children(
         child.send_signal(signal.SIGTERM)
         child.communicate(timeout=ENDS_IN)
 
+    assert child.returncode == 130
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_second_interrupt_waits_for_no_command_that_ignores_signals(tmp_path: Path) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text(f"""\
+username: me
+orders:
+  deaf:
+    timeout: 500
+    cmds: ["trap '' TERM; echo $$ > {tmp_path}/pid; echo started; while true; do sleep 1; done"]
+""")
+    with start(job) as child:
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
+        since = time.monotonic()
+        child.communicate(timeout=ENDS_IN)
+
+    assert time.monotonic() - since < CLOSE_GRACE_S
     assert child.returncode == 130
     assert not is_alive(int((tmp_path / "pid").read_text()))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import os
+import shlex
+import signal
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from src.common.errors import Permanent, Transient, VersionRefused
 from src.common.messages import Claim, Result
 from src.common.plain import VERSION
 from src.common.status import OrderStatus
+from src.worker import kin
 from src.worker.app import Invocation
 from src.worker.sandbox import scratch
 from tests.support.worker import PACE, Bucket, a_worker, is_running, pids, run, until
@@ -340,12 +343,48 @@ def test_all_descendants_are_gone_after_a_timeout(bucket: Bucket, tmp_path: Path
 
 
 def test_command_can_tidy_up_when_it_is_stopped(bucket: Bucket) -> None:
-    order = bucket.order("trap 'echo tidied; exit 3' TERM; sleep 1000 & wait", timeout=4)
+    order = bucket.order("trap 'echo tidied; exit 3' TERM; echo started; sleep 1000 & wait")
 
-    result = run(bucket, order)
+    def out(text: str) -> None:
+        if "started" in text.split("\n"):
+            bucket.cancel(order)
 
-    assert result.status is OrderStatus.TIMED_OUT
+    result = run(bucket, order, out=out, pace=replace(PACE, grace_s=60))
+
+    assert result.status is OrderStatus.CANCELLED
     assert "\ntidied\n" in result.log
+
+
+def test_parents_are_signalled_before_their_children(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a shell sees its child end, and goes on with its next command, unsignalled."""
+    command = "echo started; sleep 1000"
+    for _ in range(8):
+        command = f"bash -c {shlex.quote(command)}; true"
+    order = bucket.order(command)
+    signalled: list[int] = []
+    parents: dict[int, int] = {}
+    kill = os.kill
+
+    def noted(pid: int, number: int) -> None:
+        if number == signal.SIGTERM:
+            for one in kin.descendants(frozenset()):
+                parents.setdefault(one.pid, one.parent)  # the first: orphans become ours
+            signalled.append(pid)
+        kill(pid, number)
+
+    def out(text: str) -> None:
+        if "started" in text.split("\n"):
+            bucket.cancel(order)
+
+    monkeypatch.setattr(os, "kill", noted)
+
+    result = run(bucket, order, out=out)
+
+    assert result.status is OrderStatus.CANCELLED
+    assert len(signalled) >= 9
+    assert [parents[pid] for pid in signalled] == [os.getpid(), *signalled[:-1]]
 
 
 def test_cancel_ends_the_commands(bucket: Bucket, tmp_path: Path) -> None:
