@@ -7,7 +7,9 @@ import io
 import os
 import shlex
 import signal
+import socket
 import subprocess
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -353,6 +355,31 @@ def test_command_can_tidy_up_when_it_is_stopped(bucket: Bucket) -> None:
 
     assert result.status is OrderStatus.CANCELLED
     assert "\ntidied\n" in result.log
+
+
+def test_a_command_reaches_what_serves_the_workers_sandbox(bucket: Bucket) -> None:
+    """As the runtime's API on Lambda, on the loopback interface: docs/SECURITY.md says so."""
+    path = "/2018-06-01/runtime/invocation/next"  # docs.aws.amazon.com: Lambda runtime API
+    with socket.create_server(("127.0.0.1", 0)) as runtime:
+        host, port = runtime.getsockname()
+        order = bucket.order(
+            f"exec 3<>/dev/tcp/{host}/{port}; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+        )
+        asked: list[bytes] = []
+
+        def serve() -> None:
+            caller, _ = runtime.accept()
+            with caller:
+                asked.append(caller.recv(4096))
+                caller.sendall(b"HTTP/1.0 200 OK\r\n\r\nthe next event")
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        result = run(bucket, order)
+        server.join(20)
+
+    assert asked[0].startswith(f"GET {path} ".encode())
+    assert "the next event" in result.log
 
 
 def test_parents_are_signalled_before_their_children(
