@@ -328,9 +328,14 @@ def test_processes_that_cannot_be_had_are_named_and_none_is_left(
 
 def test_closing_twice_is_fine(temporary: Path) -> None:
     local = Local()
+    started = [child.pid for child in local.pool._children]
 
     local.pool.close(grace=1)
     local.pool.close(grace=1)
+
+    assert started
+    assert not [pid for pid in started if is_running(pid)]
+    assert list(temporary.iterdir()) == []
 
 
 def test_nothing_outlives_a_parent_that_was_killed(temporary: Path, tmp_path: Path) -> None:
