@@ -8,7 +8,9 @@ beyond this machine. A run ends with one line that lists what did not run and wh
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
@@ -43,6 +45,9 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background of a script
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # or no test could send one
+    gc.set_threshold(50_000, 20, 50)  # what is collected stays: looking at it took a fifth
     if config.option.markexpr != "plan":  # which draws no examples: the import takes a second
         _no_deadlines()
 

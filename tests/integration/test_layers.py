@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,25 @@ def test_integration():
 """
 
     run(suite, body).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "xdist"])
+def test_what_tests_start_can_be_interrupted_when_a_script_began_them_in_its_background(
+    suite: pytest.Pytester, workers: list[str]
+) -> None:
+    body = """
+import signal, subprocess, sys
+START = "import signal; print(signal.getsignal(signal.SIGINT).__class__.__name__)"
+
+@pytest.mark.integration
+def test_a():
+    started = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True)
+    assert started.stdout == "builtin_function_or_method\\n"
+"""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        result = run(suite, body, *workers)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert result.ret == pytest.ExitCode.OK

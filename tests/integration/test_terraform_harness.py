@@ -159,6 +159,15 @@ def test_a_command_that_hangs_is_killed_with_its_children(script: Script, tmp_pa
         assert time.monotonic() < deadline, "it still runs"
 
 
+def test_nothing_that_is_begun_after_the_kill_goes_on(script: Script, tmp_path: Path) -> None:
+    terraform = Terraform(tmp_path, str(script("sleep 600")), {"PATH": os.defpath}, limit_s=30)
+
+    terraform.kill()
+
+    with pytest.raises(TerraformFailedError, match="ended with -9"):
+        terraform.init()
+
+
 def test_a_command_ends_with_the_tests_that_run_it_however_those_end(
     script: Script, tmp_path: Path
 ) -> None:

@@ -55,12 +55,14 @@ class Terraform(tftest.TerraformTest):
         self.env = dict(env)
         self._limit_s = limit_s
         self._process: subprocess.Popen[str] | None = None
+        self._killed = False
 
     def kill(self) -> None:
-        """Kill the command that runs in another thread, if one does."""
-        if self._process is not None:
+        """Kill the command that runs in another thread, and every one that is begun later."""
+        self._killed = True
+        if (process := self._process) is not None:
             with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
 
     def execute_command(self, cmd: str, *cmd_args: str) -> tftest.TerraformCommandOutput:
         """Run a command to its end.
@@ -90,6 +92,8 @@ class Terraform(tftest.TerraformTest):
         )
         os.close(kept)
         self._process = process
+        if self._killed:  # maybe before there was a process to kill
+            self.kill()
         try:
             out, err = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
