@@ -49,9 +49,10 @@ aws-down: $(READY)  ## end it
 
 # Without hypothesis, which takes a second to load: no plan draws examples.
 .PHONY: plan-one
-plan-one: $(READY)  ## show the plan of STAGE=02-deploy (or another) and run its tests
+plan-one: $(READY)  ## show the plan of STAGE=02-deploy (CASE=everything: that one) and run its tests
 	@: $(if $(STAGE),,$(error name the stage: make plan-one STAGE=02-deploy))
-	@$(BIN)/pytest -p no:hypothesispytest -n 2 -m plan --stage $(STAGE) --show-plan $(ARGS)
+	@$(BIN)/pytest -p no:hypothesispytest -n 2 -m plan --stage $(STAGE) --show-plan \
+	  $(if $(CASE),--case $(CASE)) $(ARGS)
 
 .PHONY: crash-points
 crash-points: $(READY)  ## a fault at every call of the reference runs, on moto at many (minutes)

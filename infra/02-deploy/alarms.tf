@@ -24,7 +24,7 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   for_each = { for key, alarm in local.alarms : key => alarm if var.alarm_topic_arn != null }
 
   alarm_name          = "iac-ci-${each.key}-${local.hash}"
-  alarm_description   = "docs/DEPLOY.md of iac-ci says what to look at"
+  alarm_description   = "docs/how-to/find-out-why-a-run-failed.md of iac-ci says what to look at"
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions

@@ -15,7 +15,7 @@ from tests.support.terraform.mirrors import PROVIDER
 from tests.support.terraform.plan import Plan
 from tests.support.terraform.planner import PlanFailedError, Planner
 from tests.support.terraform.plugin import MakePlan
-from tests.support.terraform.stages import BOOTSTRAP, ECR, INFRA, ROOT, case
+from tests.support.terraform.stages import BOOTSTRAP, DEPLOY, ECR, INFRA, ROOT, case
 
 pytestmark = pytest.mark.integration
 
@@ -153,11 +153,50 @@ def test_a_failed_comparison_says_what_where_and_how_to_see_it(make_plan: MakePl
     assert said[4] == "  to see it   make plan-one STAGE=01-ecr"
 
 
+@pytest.mark.parametrize(
+    ("name", "infra", "command"),
+    [
+        ("plain", INFRA, "make plan-one STAGE=02-deploy"),
+        ("everything", INFRA, "make plan-one STAGE=02-deploy CASE=everything"),
+        ("prod", Path("/a/b"), "make plan-one STAGE=02-deploy CASE=prod ARGS=--infra=/a/b"),
+    ],
+)
+def test_the_command_to_see_it_shows_the_case_that_failed(
+    name: str, infra: Path, command: str
+) -> None:
+    assert case(DEPLOY, name).to_see_it(infra) == command
+
+    dry = subprocess.run(
+        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    options = dry.stdout.split()
+    assert ("--case" in options) is (name != "plain")
+    assert (f"--infra={infra}" in options) is (infra != INFRA)
+
+
+def test_a_case_that_a_stage_does_not_have_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--stage", ECR, "--show-plan", "--case", "everything"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == 4
+    assert "01-ecr has no case everything" in done.stderr
+
+
 def test_missing_and_unexpected_are_told_apart(make_plan: MakePlan) -> None:
     plan: Plan = make_plan(ECR)
 
     with pytest.raises(AssertionError, match="  missing     b\n  unexpected  c\n"):
         plan.hold({"a", "b"}, {"a", "c"}, "letters")
+
+
+def test_what_has_to_be_there_is_told_where_it_is_not(make_plan: MakePlan) -> None:
+    plan: Plan = make_plan(ECR)
+
+    plan.includes({"a"}, ["a", "b"], "letters")
+    with pytest.raises(AssertionError, match=r"letters\n  missing     c\n  written in .*main.tf:"):
+        plan.includes({"a", "c"}, ["a", "b"], "letters", at="aws_ecr_repository.image")
 
 
 def test_cases_are_told_apart_in_the_cache(planner: Planner) -> None:

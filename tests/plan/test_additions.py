@@ -11,7 +11,7 @@ import yaml
 
 from tests.support.terraform.names import Grant, Names, grants
 from tests.support.terraform.plan import Plan
-from tests.support.terraform.stages import ALARMS, DEPLOY, TOPIC
+from tests.support.terraform.stages import ALARMS, DEPLOY, ROOT, TOPIC
 
 pytestmark = [pytest.mark.plan, pytest.mark.stage(DEPLOY)]
 
@@ -86,20 +86,6 @@ def test_each_lambda_and_build_has_a_log_group_with_retention(
         group.has(retention_in_days=deployment.case.variables.get("log_retention_days", 14))
 
 
-def test_a_function_is_made_after_its_log_group_and_its_policy(plan: Plan) -> None:
-    expected = {"aws_cloudwatch_log_group.log", "aws_iam_role_policy.policy"}
-
-    for each in plan.all("aws_lambda_function"):
-        plan.hold(expected, {*each.depends_on}, f"{each.address}: depends_on", at=each)
-
-
-@pytest.mark.parametrize("kind", ["aws_codebuild_project", "aws_sfn_state_machine"])
-def test_builds_and_watchdogs_are_made_after_their_policy(plan: Plan, kind: str) -> None:
-    resource = plan.one(kind)
-
-    plan.hold({"aws_iam_role_policy.policy"}, {*resource.depends_on}, "depends_on", at=resource)
-
-
 @pytest.mark.parametrize("bucket", BUCKETS)
 def test_buckets_refuse_plain_http(deployment: Plan, names: Names, bucket: str) -> None:
     policy = deployment.one("aws_s3_bucket_policy", bucket=names.of(bucket))
@@ -109,8 +95,8 @@ def test_buckets_refuse_plain_http(deployment: Plan, names: Names, bucket: str) 
     document = policy.json("policy")
     expected = {Grant("Deny", "s3:*", resource, plain) for resource in objects}
     deployment.hold(expected, grants(document), "bucket policy", at=policy)
-    deployment.hold({"*"}, {each["Principal"] for each in document["Statement"]}, "for whom")
-    assert "aws_s3_bucket_public_access_block.internal" in policy.depends_on
+    for_whom = {each["Principal"] for each in document["Statement"]}
+    deployment.hold({"*"}, for_whom, "for whom", at=policy)
 
 
 def test_the_api_is_throttled_and_logs_access(plan: Plan) -> None:
@@ -120,7 +106,8 @@ def test_the_api_is_throttled_and_logs_access(plan: Plan) -> None:
         default_route_settings__throttling_burst_limit=50,
         default_route_settings__throttling_rate_limit=25,
     )
-    assert 'aws_cloudwatch_log_group.log["webhook"].arn' in stage.refers["access_log_settings"]
+    group = 'aws_cloudwatch_log_group.log["webhook"].arn'
+    plan.includes({group}, stage.refers["access_log_settings"], "access log refers to", at=stage)
     logged = stage.json("access_log_settings.format")
     expected = {
         "error": "$context.error.message",
@@ -199,7 +186,6 @@ def test_failed_events_go_to_the_failure_queue(
         maximum_retry_attempts=2,
         destination_config__on_failure__destination=names.arn("sqs", names.of("failures")),
     )
-    assert "aws_sqs_queue.failures" in config.depends_on
 
 
 def test_events_of_the_worker_are_dropped_after_10_minutes(plan: Plan, names: Names) -> None:
@@ -246,13 +232,16 @@ def test_alarms_go_to_the_topic_that_is_given(deployment: Plan, names: Names) ->
             alarm_name=names.of(str(each.index)),
         )
         deployment.hold([ALARMS], each.values["alarm_actions"], "alarm actions", at=each)
+        paper = ROOT / each["alarm_description"].split(" ")[0]
+        told = paper.is_file() and "raise alarms" in paper.read_text()
+        deployment.check(told, f"{each.address}: {paper} tells of alarms", at=each)
 
 
 def test_everything_is_tagged_with_project_and_workspace(deployment: Plan) -> None:
     tags = {"project": "iac-ci", "workspace": deployment.case.workspace}
 
     tagged = [each for each in deployment.resources.values() if "tags_all" in each.values]
-    assert len(tagged) > 20
+    deployment.check(len(tagged) > 20, f"{len(tagged)} are tagged, more than 20")
     for each in tagged:
         each.has(tags_all=tags)
 

@@ -67,7 +67,8 @@ def test_bootstrap_output_bucket_name(plan: Plan) -> None:
 
 def test_bootstrap_output_bucket_arn(plan: Plan) -> None:
     plan.hold(UNKNOWN, plan.outputs["bucket_arn"], "output bucket_arn")
-    assert f"{plan.one('aws_s3_bucket').block}.arn" in plan.output_refers("bucket_arn")
+    arn = f"{plan.one('aws_s3_bucket').block}.arn"
+    plan.includes({arn}, plan.output_refers("bucket_arn"), "output bucket_arn refers to")
 
 
 def test_bootstrap_uses_local_state_only(plan: Plan) -> None:

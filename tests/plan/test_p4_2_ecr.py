@@ -58,7 +58,8 @@ def test_ecr_variable_aws_region_is_a_string(plan: Plan) -> None:
 )
 def test_ecr_outputs_are_of_the_repository(plan: Plan, output: str, attribute: str) -> None:
     plan.hold(UNKNOWN, plan.outputs[output], f"output {output}")
-    assert f"{plan.one('aws_ecr_repository').block}.{attribute}" in plan.output_refers(output)
+    of_it = f"{plan.one('aws_ecr_repository').block}.{attribute}"
+    plan.includes({of_it}, plan.output_refers(output), f"output {output} refers to")
 
 
 def test_ecr_has_no_backend_of_its_own(plan: Plan) -> None:

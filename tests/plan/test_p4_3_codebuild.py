@@ -52,4 +52,5 @@ def test_codebuild_environment_names_tables_and_buckets(deployment: Plan, names:
 def test_codebuild_uses_its_service_role(plan: Plan) -> None:
     project = plan.one("aws_codebuild_project")
 
-    assert 'aws_iam_role.role["codebuild"].arn' in project.refers["service_role"]
+    role = 'aws_iam_role.role["codebuild"].arn'
+    plan.includes({role}, project.refers["service_role"], "service_role refers to", at=project)

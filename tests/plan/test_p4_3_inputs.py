@@ -49,7 +49,6 @@ def test_deploy_has_data_sources_for_current_account_id_and_region(plan: Plan) -
 def test_deploy_output_api_gateway_url_is_where_jobs_are_posted(plan: Plan) -> None:
     plan.hold(UNKNOWN, plan.outputs["api_gateway_url"], "output api_gateway_url")
     api = plan.one("aws_apigatewayv2_api").block
-    assert f"{api}.api_endpoint" in plan.output_refers("api_gateway_url")
     written = plan.written("output", "api_gateway_url").body["value"]
     path = '${split(" ", local.route)[1]}'  # /webhook of "POST /webhook"
     plan.hold(f"${{{api}.api_endpoint}}{path}", written, "output api_gateway_url")
@@ -57,7 +56,8 @@ def test_deploy_output_api_gateway_url_is_where_jobs_are_posted(plan: Plan) -> N
 
 def test_deploy_output_api_gateway_id(plan: Plan) -> None:
     plan.hold(UNKNOWN, plan.outputs["api_gateway_id"], "output api_gateway_id")
-    assert f"{plan.one('aws_apigatewayv2_api').block}.id" in plan.output_refers("api_gateway_id")
+    its_id = f"{plan.one('aws_apigatewayv2_api').block}.id"
+    plan.includes({its_id}, plan.output_refers("api_gateway_id"), "api_gateway_id refers to")
 
 
 def test_deploy_output_lambda_function_names_is_a_map(deployment: Plan, names: Names) -> None:
@@ -72,7 +72,7 @@ def test_deploy_output_lambda_function_arns_is_a_map(plan: Plan) -> None:
     plan.hold(dict.fromkeys(FUNCTIONS, UNKNOWN), plan.outputs[output], output)
     plan.hold({plan.all("aws_lambda_function")[0].block}, {*plan.output_refers(output)}, output)
     written = plan.written("output", output).body["value"]
-    assert written.endswith(".arn}}"), written
+    plan.check(written.endswith(".arn}}"), f"output {output} = {written}: it is of ARNs")
 
 
 def test_deploy_output_dynamodb_table_names_is_a_map(deployment: Plan, names: Names) -> None:
@@ -89,8 +89,8 @@ def test_deploy_output_s3_bucket_names_is_a_map(deployment: Plan, names: Names) 
 
 def test_deploy_output_step_function_arn(plan: Plan) -> None:
     plan.hold(UNKNOWN, plan.outputs["step_function_arn"], "output step_function_arn")
-    machine = plan.one("aws_sfn_state_machine").block
-    assert f"{machine}.arn" in plan.output_refers("step_function_arn")
+    arn = f"{plan.one('aws_sfn_state_machine').block}.arn"
+    plan.includes({arn}, plan.output_refers("step_function_arn"), "step_function_arn refers to")
 
 
 def test_deploy_output_codebuild_project_name(deployment: Plan) -> None:

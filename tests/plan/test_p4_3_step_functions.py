@@ -27,7 +27,7 @@ def test_watchdog_state_machine(deployment: Plan, names: Names) -> None:
 
     machine.has(name=names.of("watchdog"), type="STANDARD")
     expected = {'aws_iam_role.role["watchdog"].arn'}
-    assert expected <= machine.refers["role_arn"]
+    deployment.includes(expected, machine.refers["role_arn"], "role_arn refers to", at=machine)
 
 
 def test_definition_starts_at_check_result(plan: Plan) -> None:
@@ -37,7 +37,8 @@ def test_definition_starts_at_check_result(plan: Plan) -> None:
 
 
 def test_definition_has_exactly_the_four_states(plan: Plan, states: dict[str, Any]) -> None:
-    plan.hold({"CheckResult", "IsDone", "WaitStep", "Succeed"}, {*states}, "states")
+    expected = {"CheckResult", "IsDone", "WaitStep", "Succeed"}
+    plan.hold(expected, {*states}, "states", at=plan.one("aws_sfn_state_machine"))
 
 
 def test_check_result_is_a_task_that_invokes_watchdog_check_next_is_done(
@@ -53,11 +54,13 @@ def test_check_result_is_a_task_that_invokes_watchdog_check_next_is_done(
 def test_check_result_is_retried_on_every_error_with_backoff(
     plan: Plan, states: dict[str, Any]
 ) -> None:
+    machine = plan.one("aws_sfn_state_machine")
     (retry,) = states["CheckResult"]["Retry"]
 
-    plan.hold(["States.ALL"], retry["ErrorEquals"], "what is retried")
-    assert retry["BackoffRate"] > 1
-    assert retry["MaxAttempts"] * retry["MaxDelaySeconds"] > 12 * 3600  # an outage of hours
+    plan.hold(["States.ALL"], retry["ErrorEquals"], "what is retried", at=machine)
+    plan.check(retry["BackoffRate"] > 1, f"{retry}: it backs off", at=machine)
+    longest_s = retry["MaxAttempts"] * retry["MaxDelaySeconds"]
+    plan.check(longest_s > 12 * 3600, f"{retry}: it outlasts an outage of hours", at=machine)
 
 
 def test_is_done_is_a_choice_done_true_leads_to_succeed_else_wait_step(
@@ -76,13 +79,15 @@ def test_wait_step_waits_60_seconds_next_check_result(plan: Plan, states: dict[s
 
 
 def test_succeed_is_a_succeed(plan: Plan, states: dict[str, Any]) -> None:
-    plan.hold({"Type": "Succeed"}, states["Succeed"], "Succeed")
+    expected = {"Type": "Succeed"}
+    plan.hold(expected, states["Succeed"], "Succeed", at=plan.one("aws_sfn_state_machine"))
 
 
 def test_definition_runs_to_its_end_and_each_turn_has_the_input(
     plan: Plan, planner: Planner
 ) -> None:
-    definition = plan.one("aws_sfn_state_machine")["definition"]
+    machine = plan.one("aws_sfn_state_machine")
+    definition = machine["definition"]
     given = {"run_id": "run-1", "done": False}
     answers = [{"done": False}, {"done": True}]
 
@@ -95,5 +100,7 @@ def test_definition_runs_to_its_end_and_each_turn_has_the_input(
     inputs = [definition, given, answers, metadata.version("moto"), emulator]
     seen, output = planner.once("execution", inputs, run)
 
-    assert [event["run_id"] for event in seen] == ["run-1", "run-1"]
-    plan.hold({"run_id": "run-1", "done": True}, output, "the execution's output")
+    runs = [event["run_id"] for event in seen]
+    plan.hold(["run-1", "run-1"], runs, "what each turn was given", at=machine)
+    expected = {"run_id": "run-1", "done": True}
+    plan.hold(expected, output, "the execution's output", at=machine)

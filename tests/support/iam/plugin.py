@@ -150,9 +150,9 @@ def _logged(config: pytest.Config) -> list[str]:
 def _judged(config: pytest.Config, calls: set[Call], logged: list[str]) -> Report | str | None:
     from tests.support.iam.report import Report
     from tests.support.terraform.plugin import planned
-    from tests.support.terraform.stages import DEPLOY
+    from tests.support.terraform.stages import DEPLOY, case
 
-    plan = planned(config, DEPLOY)
+    plan = planned(config, case(DEPLOY))
     if isinstance(plan, str):
         return plan if config.option.iam else None
     judged = Report.of if _is_whole(config) else Report.of_denials

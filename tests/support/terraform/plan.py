@@ -28,8 +28,7 @@ class Resource:
     """A resource of the plan.
 
     `values` are what it will have, with UNKNOWN where only the apply tells; `refers` are the
-    references of each argument in the HCL, such as `{"role": {"aws_iam_role.role", ...}}`;
-    `depends_on` are those that it names beside.
+    references of each argument in the HCL, such as `{"role": {"aws_iam_role.role", ...}}`.
     """
 
     plan: Plan
@@ -39,7 +38,6 @@ class Resource:
     index: str | int | None
     values: Mapping[str, Any]
     refers: Mapping[str, frozenset[str]]
-    depends_on: frozenset[str]
 
     def __getitem__(self, path: str) -> Any:
         """Return the value at a path such as `ttl.attribute_name`; blocks come as one or a list."""
@@ -95,7 +93,6 @@ class Plan:
     @cached_property
     def resources(self) -> dict[str, Resource]:
         """Every resource that will be created, by address."""
-        refers, depends = self._references, self._dependencies
         found = {}
         for change in self.made["plan"]["resource_changes"]:
             if change["mode"] == "managed":
@@ -103,7 +100,7 @@ class Plan:
                 values = _merge(change["change"]["after"], change["change"]["after_unknown"])
                 found[change["address"]] = Resource(
                     self, change["address"], change["type"], change["name"],
-                    change.get("index"), values, refers[block], depends[block],
+                    change.get("index"), values, self._references[block],
                 )  # fmt: skip
         return found
 
@@ -174,29 +171,43 @@ class Plan:
         }
 
     @cached_property
-    def _dependencies(self) -> dict[str, frozenset[str]]:
-        return {
-            each["address"]: frozenset(each.get("depends_on", []))
-            for each in self._configuration.get("resources", [])
-        }
+    def waits_for(self) -> dict[str, set[str]]:
+        """The resources that each resource refers to or names in `depends_on`, by their blocks."""
+        found = {}
+        for each in self._configuration.get("resources", []):
+            named = {*_references(each.get("expressions", {})), *each.get("depends_on", [])}
+            blocks = {".".join(name.split("[")[0].split(".")[:2]) for name in named}
+            found[each["address"]] = blocks & {*self._references}
+        return found
 
-    def hold(self, expected: Any, got: Any, what: str, at: Resource | None = None) -> None:
-        """Assert that two values are equal, and say where to look if they are not."""
+    def hold(self, expected: Any, got: Any, what: str, at: Resource | str | None = None) -> None:
+        """Assert that two values are equal, and say where to look if they are not.
+
+        `at` is the resource that it is about, or the address of its block.
+        """
         __tracebackhide__ = True
         if expected != got:
             self._fail([what, *difference(expected, got)], at)
 
-    def check(self, holds: object, what: str, at: Resource | None = None) -> None:
+    def includes(
+        self, expected: set[Any], got: Iterable[Any], what: str, at: Resource | str | None = None
+    ) -> None:
+        """Assert that what is expected is there; more may be."""
+        __tracebackhide__ = True
+        self.hold(expected, expected & {*got}, what, at)
+
+    def check(self, holds: object, what: str, at: Resource | str | None = None) -> None:
         """Assert what is no comparison of values."""
         __tracebackhide__ = True
         if not holds:
             self._fail([f"{what}: it is not so"], at)
 
-    def _fail(self, lines: list[str], at: Resource | None) -> None:
+    def _fail(self, lines: list[str], at: Resource | str | None) -> None:
         __tracebackhide__ = True
         if at is not None:
-            lines.append(f"  written in  {self.where(at.block)}")
-        lines.append(f"  to see it   make plan-one STAGE={self.case.stage}")
+            block = at if isinstance(at, str) else at.block
+            lines.append(f"  written in  {self.where(block)}")
+        lines.append(f"  to see it   {self.case.to_see_it(self.folder.parent)}")
         raise AssertionError("\n".join([f"{self.case}: {lines[0]}", *lines[1:]]))
 
     def written(self, kind: str, name: str | None = None) -> Block:

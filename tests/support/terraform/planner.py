@@ -91,10 +91,12 @@ class Planner:
             key = store.digest(init.name, lock, files, dict(case.variables), case.workspace)
             return dict(store.make_once(self.cache / f"plan-{key}.json", make))
 
-        init: Path = self._told_once(case.stage, lambda: self.bench.initialised(case.stage, files))
-        return self._told_once(str(case), get)
+        init: Path = self._told_once(
+            case.stage, case, lambda: self.bench.initialised(case.stage, files)
+        )
+        return self._told_once(str(case), case, get)
 
-    def _told_once(self, what: str, get: Callable[[], _T]) -> _T:
+    def _told_once(self, what: str, case: Case, get: Callable[[], _T]) -> _T:
         told = self._run / f"failed {what}.json"
         with store.locked(told.with_suffix(".lock")):
             failure = store.read(told)
@@ -114,7 +116,7 @@ class Planner:
                 store.write(told, {"command": error.command, "missing": missing})
                 if missing:
                     raise MissingError(missing) from None
-                raise PlanFailedError(self._message(what, error)) from None
+                raise PlanFailedError(self._message(what, case, error)) from None
 
     def _missing(self, error: TerraformFailedError) -> str:
         """Return that the provider is not to be had, if that is why `init` failed."""
@@ -126,9 +128,8 @@ class Planner:
             f"and name that with {MIRROR_VARIABLE}"
         )
 
-    def _message(self, what: str, error: TerraformFailedError) -> str:
-        stage = what.split(maxsplit=1)[0]
+    def _message(self, what: str, case: Case, error: TerraformFailedError) -> str:
         return (
             f"{what}: terraform {error.command} failed\n\n{error.text}\n\n"
-            f"{self.toolchain.header}\nto see it: make plan-one STAGE={stage}"
+            f"{self.toolchain.header}\nto see it: {case.to_see_it(self.infra)}"
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.support.terraform.stages import INFRA, STAGES, case
+from tests.support.terraform.stages import CASES, INFRA, PLAIN, STAGES, Case, case
 from tests.support.terraform.toolchain import MissingError, Toolchain
 
 if TYPE_CHECKING:  # other layers' runs do not wait for these
@@ -33,6 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--provider", metavar="X.Y.Z", help="the AWS provider's version, or newest")
     group.addoption("--infra", metavar="DIR", default=str(INFRA), help="where the stages lie")
     group.addoption("--show-plan", action="store_true", help="print the plan of --stage too")
+    names = sorted({each.name for each in CASES})
+    group.addoption("--case", choices=names, default=PLAIN, help="the case that --show-plan prints")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[TOOLCHAIN] = found[1] if found[0] else Toolchain.from_json(found[1])
     elif config.option.markexpr != "unit":
         config.stash[TOOLCHAIN] = _find(config)
+    if not _to_show(config.option.stage, config.option.case):
+        raise pytest.UsageError(f"{config.option.stage} has no case {config.option.case}")
     if config.option.markexpr == "plan" and config.option.durations is None:
         config.option.durations = 10
 
@@ -87,19 +91,23 @@ def pytest_terminal_summary(
 ) -> Generator[None, None, None]:
     found = config.stash.get(TOOLCHAIN, "--show-plan is for -m plan")
     if config.option.show_plan and isinstance(found, Toolchain):
-        for stage in [config.option.stage] if config.option.stage else STAGES:
-            terminalreporter.write_line(_shown(config, stage))
+        for each in _to_show(config.option.stage, config.option.case):
+            terminalreporter.write_line(_shown(config, each))
     return (yield)
 
 
-def _shown(config: pytest.Config, stage: str) -> str:
+def _to_show(stage: str | None, name: str) -> list[Case]:
+    return [each for each in CASES if each.name == name and stage in (None, each.stage)]
+
+
+def _shown(config: pytest.Config, given: Case) -> str:
     """Return the plan as terraform prints it, without what it read; the tests have made it."""
-    plan = planned(config, stage)
+    plan = planned(config, given)
     return plan if isinstance(plan, str) else plan.text[max(0, plan.text.find("Terraform used ")) :]
 
 
-def planned(config: pytest.Config, stage: str) -> Plan | str:
-    """Return a stage's plan outside of any test, or why there is none."""
+def planned(config: pytest.Config, given: Case) -> Plan | str:
+    """Return a case's plan outside of any test, or why there is none."""
     from tests.support.terraform.planner import PlanFailedError
 
     found = config.stash.get(TOOLCHAIN, "not looked for")
@@ -107,7 +115,7 @@ def planned(config: pytest.Config, stage: str) -> Plan | str:
         return found
     try:
         planner = _planner(config, found, config._tmp_path_factory)  # type: ignore[attr-defined]
-        return planner.plan(case(stage))
+        return planner.plan(given)
     except (MissingError, PlanFailedError) as error:
         return str(error)
 
@@ -139,7 +147,7 @@ def make_plan(planner: Planner) -> MakePlan:
     """Plan a case of a stage: `make_plan("02-deploy", "everything")`."""
     from tests.support.terraform.planner import PlanFailedError
 
-    def make(stage: str, name: str = "plain") -> Plan:
+    def make(stage: str, name: str = PLAIN) -> Plan:
         try:
             return planner.plan(case(stage, name))
         except MissingError as error:

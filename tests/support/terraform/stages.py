@@ -18,6 +18,7 @@ BOOTSTRAP: Final = "00-bootstrap"
 ECR: Final = "01-ecr"
 DEPLOY: Final = "02-deploy"
 STAGES: Final = (BOOTSTRAP, ECR, DEPLOY)
+PLAIN: Final = "plain"  # the case with what a deployer has to set and no more
 
 # What a deployer's own work leaves in a stage's folder; it has no part in the tests.
 _OWN: Final = (
@@ -55,6 +56,12 @@ class Case:
         """What enters its names beside workspace and region."""
         return str(self.variables.get("salt", ""))
 
+    def to_see_it(self, infra: Path) -> str:
+        """Return the command that shows this case's plan of the stages in a folder."""
+        command = f"make plan-one STAGE={self.stage}"
+        named = "" if self.name == PLAIN else f" CASE={self.name}"
+        return command + named + ("" if infra == INFRA else f" ARGS=--infra={infra}")
+
     def __str__(self) -> str:
         return f"{self.stage} ({self.name})"
 
@@ -70,9 +77,9 @@ CODE_BUCKETS: Final = ["arn:aws-us-gov:s3:::some-code", "arn:aws-us-gov:s3:::mor
 BOUNDARY: Final = f"arn:aws-us-gov:iam::{ACCOUNT}:policy/boundary"
 
 CASES: Final = (
-    Case(BOOTSTRAP, "plain", {"state_bucket_name": "some-state", "aws_region": "eu-west-1"}),
-    Case(ECR, "plain", {"aws_region": "eu-west-1"}),
-    Case(DEPLOY, "plain", _image("eu-west-1")),
+    Case(BOOTSTRAP, PLAIN, {"state_bucket_name": "some-state", "aws_region": "eu-west-1"}),
+    Case(ECR, PLAIN, {"aws_region": "eu-west-1"}),
+    Case(DEPLOY, PLAIN, _image("eu-west-1")),
     Case(
         DEPLOY,
         "everything",  # every variable has another value, in another workspace and partition
@@ -91,11 +98,16 @@ CASES: Final = (
         },
         workspace="prod",
     ),
-    Case(DEPLOY, "prod", _image("eu-west-1"), workspace="prod"),
+    Case(
+        DEPLOY,
+        "prod",  # another workspace, and one of what lists may hold several of
+        {**_image("eu-west-1"), "code_bucket_arns": ["arn:aws:s3:::one-code"]},
+        workspace="prod",
+    ),
 )
 
 
-def case(stage: str, name: str = "plain") -> Case:
+def case(stage: str, name: str = PLAIN) -> Case:
     """Return the case of that name."""
     return next(each for each in CASES if (each.stage, each.name) == (stage, name))
 
