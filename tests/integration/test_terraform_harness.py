@@ -18,7 +18,10 @@ import requests
 from tests.support.terraform import store
 from tests.support.terraform.command import Terraform, TerraformFailedError
 from tests.support.terraform.mirrors import PROVIDER, find_mirror
+from tests.support.terraform.plan import Plan
 from tests.support.terraform.responder import responder
+from tests.support.terraform.sentences import hold_no_warnings
+from tests.support.terraform.stages import DEPLOY, INFRA, case
 from tests.support.terraform.toolchain import MissingError, Toolchain, cli_config
 
 pytestmark = pytest.mark.integration
@@ -84,6 +87,25 @@ def test_a_missing_terraform_is_named_with_its_remedy(
 ) -> None:
     with pytest.raises(MissingError, match=says):
         Toolchain.find(None, None, environ | given)
+
+
+@pytest.mark.parametrize("version", ["0.15.5", "1.4.7"])
+def test_a_terraform_that_is_too_old_is_named_with_its_remedy(
+    environ: dict[str, str], script: Script, version: str
+) -> None:
+    script(f"""echo '{{"terraform_version": "{version}", "platform": "linux_amd64"}}'""")
+
+    with pytest.raises(MissingError, match=rf"terraform {version}, the stages take 1\.5 or newer"):
+        Toolchain.find(None, None, environ)
+
+
+@pytest.mark.parametrize("version", ["1.5.0", "1.10.0-rc1", "2.0.0"])
+def test_a_terraform_that_is_new_enough_is_taken(
+    environ: dict[str, str], script: Script, version: str
+) -> None:
+    script(f"""echo '{{"terraform_version": "{version}", "platform": "linux_amd64"}}'""")
+
+    assert Toolchain.find(None, None, environ).version == version
 
 
 def test_the_named_mirror_comes_first_then_the_implied_ones_then_a_search(
@@ -221,6 +243,28 @@ def test_the_responder_answers_what_a_plan_asks_and_refuses_the_rest_by_name() -
     assert valid.json()["result"] == "OK"
     assert other.status_code == 400
     assert "not DescribeVpcs" in other.json()["message"]
+
+
+DEPRECATED = """
+Warning: Argument is deprecated
+
+  with aws_dynamodb_table.table["order_events"],
+  on dynamodb.tf line 23, in resource "aws_dynamodb_table" "table":
+  23: resource "aws_dynamodb_table" "table" {
+
+%s is deprecated. Use %s instead.
+
+(and one more similar warning elsewhere)
+"""
+
+
+def test_what_newer_providers_are_known_to_warn_of_is_no_failure_and_all_else_is() -> None:
+    def plan(*words: str) -> Plan:
+        return Plan(case(DEPLOY), {"text": DEPRECATED % words}, INFRA / DEPLOY)
+
+    hold_no_warnings(plan("hash_key", "key_schema"))
+    with pytest.raises(AssertionError, match=r"Argument is deprecated.*ttl is deprecated"):
+        hold_no_warnings(plan("ttl", "expiry"))
 
 
 def test_a_result_is_made_once_by_all_processes(tmp_path: Path) -> None:

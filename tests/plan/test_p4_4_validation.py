@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -16,6 +15,7 @@ from tests.support.terraform.names import Names, grants
 from tests.support.terraform.plan import Plan
 from tests.support.terraform.planner import Planner
 from tests.support.terraform.plugin import MakePlan
+from tests.support.terraform.sentences import hold_no_warnings
 from tests.support.terraform.stages import DEPLOY, STAGES, sources
 
 pytestmark = pytest.mark.plan
@@ -35,10 +35,7 @@ def test_stage_runs_terraform_init_with_local_backend(make_plan: MakePlan, stage
 
 @EACH_STAGE
 def test_stage_passes_terraform_validate_without_warnings(make_plan: MakePlan, stage: str) -> None:
-    plan = make_plan(stage)
-
-    warnings = re.findall(r"Warning: .*(?:\n.*){0,8}", plan.text)
-    plan.hold([], warnings, f"what terraform warns of in {stage}")
+    hold_no_warnings(make_plan(stage))
 
 
 @EACH_STAGE
@@ -95,9 +92,9 @@ def test_s3_event_notification_targets_orchestrator_lambda(deployment: Plan, nam
 
 @OF_DEPLOY
 def test_step_function_definition_is_valid_json(deployment: Plan) -> None:
-    definition = json.loads(deployment.one("aws_sfn_state_machine")["definition"])
+    machine = deployment.one("aws_sfn_state_machine")
 
-    assert {*definition} >= {"StartAt", "States"}
+    deployment.includes({"StartAt", "States"}, machine.json("definition"), "definition", at=machine)
 
 
 @OF_DEPLOY

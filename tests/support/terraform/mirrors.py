@@ -47,10 +47,11 @@ def provider_versions(mirror: Path, platform: str) -> tuple[str, ...]:
     unpacked = {path.parent.name for path in folder.glob(f"*/{platform or '*'}") if path.is_dir()}
     packed = re.compile(rf"terraform-provider-aws_(.+?)_{re.escape(platform)}.*\.zip")
     found = {match[1] for path in folder.glob("*.zip") if (match := packed.fullmatch(path.name))}
-    return tuple(sorted(unpacked | found, key=_order))
+    return tuple(sorted(unpacked | found, key=in_order))
 
 
-def _order(version: str) -> tuple[int, ...]:
+def in_order(version: str) -> tuple[int, ...]:
+    """Return what a version is sorted by."""
     return tuple(int(digits) for digits in re.findall(r"\d+", version))
 
 

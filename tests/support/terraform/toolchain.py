@@ -1,6 +1,6 @@
 """Which terraform and which AWS provider the plans use: found on this machine, and said so.
 
-The CLI: `--terraform PATH`, the variable TERRAFORM, then PATH. The provider: a CLI configuration
+The CLI: `--terraform=PATH`, the variable TERRAFORM, then PATH. The provider: a CLI configuration
 that exists is the user's and is left alone; else a mirror (see mirrors.py); else the registry.
 """
 
@@ -15,10 +15,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from tests.support.terraform.mirrors import MIRROR_VARIABLE, PROVIDER, Mirror, find_mirror
+from tests.support.terraform.mirrors import (
+    MIRROR_VARIABLE,
+    PROVIDER,
+    Mirror,
+    find_mirror,
+    in_order,
+)
 
 BINARY_VARIABLE: Final = "TERRAFORM"
 CONFIG_VARIABLE: Final = "TF_CLI_CONFIG_FILE"
+LOWEST: Final = "1.5"  # terraform that the stages take
 
 
 class MissingError(Exception):
@@ -42,11 +49,17 @@ class Toolchain:
         """Look around on this machine.
 
         Raises:
-            MissingError: there is no terraform, or no provider in the mirror that the user named.
+            MissingError: there is no terraform, or an older one than the stages take, or no
+                provider in the mirror that the user named.
         """
         path = _find_binary(binary or environ.get(BINARY_VARIABLE), environ)
         answer = _version(path, environ)
         version, platform = answer["terraform_version"], answer["platform"]
+        if in_order(version) < in_order(LOWEST):
+            raise MissingError(
+                f"{path} is terraform {version}, the stages take {LOWEST} or newer: install one, "
+                "or name it with --terraform=PATH or TERRAFORM"
+            )
         config = None if environ.get(MIRROR_VARIABLE) else _user_config(environ)
         mirror = None if config else find_mirror(environ, platform, pin)
         if mirror is None and (named := environ.get(MIRROR_VARIABLE)):
@@ -90,8 +103,8 @@ def _find_binary(wanted: str | None, environ: Mapping[str, str]) -> str:
     if wanted:
         raise MissingError(f"no terraform at {wanted}, which --terraform or TERRAFORM names")
     raise MissingError(
-        "no terraform on PATH: install Terraform 1.5 or newer, or name one with "
-        "--terraform PATH or TERRAFORM"
+        f"no terraform on PATH: install Terraform {LOWEST} or newer, or name one with "
+        "--terraform=PATH or TERRAFORM"
     )
 
 
