@@ -27,7 +27,7 @@ ROOT: Final = Path(__file__).parents[1]
 LIMIT_S: Final = 180.0  # of one mutant's tests
 DEARER: Final = "everything or prod"  # plans that are made once the plain one is fine
 WEAK: Final = "fmt_check"  # a mutant out of shape is not understood
-STATIC: Final = "tests/unit/test_hcl_stages.py"
+STATIC: Final = ("tests/unit/test_hcl_stages.py", "tests/unit/test_hcl_arguments.py")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _run(infra: Path, stage: str, names: str) -> str:
     command = [
         sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--strict-layers", "--tb=no",
         "-p", "no:randomly", f"--infra={infra}", "-k", names, *([f"--stage={stage}"] * bool(stage)),
-        "tests/plan", STATIC,
+        "tests/plan", *STATIC,
     ]  # fmt: skip
     env = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     done = subprocess.run(

@@ -1,4 +1,10 @@
-"""The mutations of infra/: file, a text that occurs in it once, and what it becomes."""
+"""The mutations of infra/: file, a text that occurs in it once, and what it becomes.
+
+Not here, since they change nothing that a user or another program meets: the wording of
+descriptions and comments, and the id of the one lifecycle rule. A statement without its sid is
+here: `make iam-mutants`, and whoever reads a finding, tell statements apart by it; which word it
+is, is free.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +23,22 @@ BOOTSTRAP: Final = (
     ("outputs.tf", "aws_s3_bucket.state.arn", "aws_s3_bucket.state.bucket"),
     ("variables.tf", "{1,61}", "{0,99}"),
     ("variables.tf", "^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", "-"),
+    ("variables.tf", "{2,4}", "{1,4}"),
+    (  # the name is the same, but nothing waits for the bucket any more
+        "main.tf",
+        '_versioning" "state" {\n  bucket = aws_s3_bucket.state.bucket',
+        '_versioning" "state" {\n  bucket = var.state_bucket_name',
+    ),
+    (
+        "main.tf",
+        '_access_block" "state" {\n  bucket = aws_s3_bucket.state.bucket',
+        '_access_block" "state" {\n  bucket = var.state_bucket_name',
+    ),
+    (
+        "main.tf",
+        "region = var.aws_region",
+        "region = var.aws_region\n  skip_region_validation = true",
+    ),
 )
 
 ECR: Final = (
@@ -27,6 +49,9 @@ ECR: Final = (
     ("main.tf", '"imageCountMoreThan"', '"sinceImagePushed"'),
     ("main.tf", '"any"', '"untagged"'),
     ("outputs.tf", "aws_ecr_repository.image.repository_url", "aws_ecr_repository.image.name"),
+    ("variables.tf", "(-[a-z]+)+", "(-[a-z]*)+"),
+    ("main.tf", "repository = aws_ecr_repository.image.name", 'repository = "iac-ci"'),
+    ("main.tf", 'name                 = "iac-ci"', 'name = "iac-ci"\n  force_delete = true'),
 )
 
 DATA: Final = (
@@ -131,6 +156,24 @@ COMPUTE: Final = (
     ("alarms.tf", '["Errors", "Throttles"]', '["Errors"]'),
     ("alarms.tf", "if var.alarm_topic_arn != null", ""),
     ("alarms.tf", "threshold           = 0", "threshold           = 10"),
+    ("alarms.tf", '"GreaterThanThreshold"', '"LessThanThreshold"'),
+    ("alarms.tf", "period              = 300", "period              = 3600"),
+    ("alarms.tf", '"notBreaching"', '"breaching"'),
+    ("alarms.tf", "find-out-why-a-run-failed.md", "find-out-why.md"),
+    ("api_gateway.tf", '"$context.responseLatency"', '"$context.integrationLatency"'),
+    ("api_gateway.tf", "throttling_burst_limit = 50", "throttling_burst_limit = 5"),
+    ("codebuild.tf", "queued_timeout = 60", "queued_timeout = 480"),
+    ("codebuild.tf", '"SERVICE_ROLE"', '"CODEBUILD"'),
+    ("step_functions.tf", "BackoffRate     = 2", "BackoffRate     = 1"),
+    ("step_functions.tf", "MaxAttempts     = 1000", "MaxAttempts     = 3"),
+    ("step_functions.tf", "IntervalSeconds = 5", "IntervalSeconds = 500"),
+    ("lambdas.tf", "on_failure {", "on_success {"),
+    (
+        "lambdas.tf",
+        "memory            = 256\n      ephemeral_storage = 512",
+        "memory            = 256\n      ephemeral_storage = 1024",
+    ),
+    ("failures.tf", "= 1209600", "= 345600"),
 )
 
 ACCESS: Final = (
@@ -162,6 +205,15 @@ ACCESS: Final = (
         "resources = values(local.function_arns)",
     ),
     ("iam.tf", '["${local.log_group_arns[each.key]}:*"]', '["${local.arn}:logs:*"]'),
+    ("iam.tf", "var.code_bucket_arns) > 0", "var.code_bucket_arns) > 1"),
+    (
+        "iam.tf",
+        '    sid       = "Tables"\n    actions   = ["dynamodb:*"]',
+        '    actions = ["dynamodb:*"]',
+    ),
+    ("iam.tf", '      sid       = "CodeBuckets"\n', ""),
+    ("iam.tf", '    sid       = "Check"\n', ""),
+    ("s3.tf", '    sid       = "RefusePlainHttp"\n', ""),
 )
 
 INPUTS: Final = (
@@ -172,6 +224,18 @@ INPUTS: Final = (
     ("variables.tf", "{0,127}$", "{0,12}$"),
     ("variables.tf", "storage_mb >= 512", "storage_mb >= 1024"),
     ("variables.tf", "3288, 3653,", "3288,"),
+    ("variables.tf", "365, 400, 545", "365, 545"),
+    ("variables.tf", '-[0-9]+$", var.aws_region', '-[0-9]*$", var.aws_region'),
+    (
+        "variables.tf",
+        '"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var',
+        '"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var',
+    ),
+    ("variables.tf", '[A-Za-z0-9_-]+$", arn', '[A-Za-z0-9_.-]+$", arn'),
+    ("variables.tf", "{1,61}", "{0,61}"),
+    ("variables.tf", "policy/.+$", "policy/.*$"),
+    ("variables.tf", '(/[A-Za-z0-9_.-]+)*/$", var.secret', '(/[A-Za-z0-9_.*-]+)*/$", var.secret'),
+    ("variables.tf", "(:[0-9]+)?", "(:[0-9]*)?"),
     ("variables.tf", "([0-9]{12}|aws)", "[0-9]{12}"),
     ("variables.tf", "var.worker_ephemeral_storage_mb <= 10240 &&", "true &&"),
     (
@@ -187,12 +251,89 @@ INPUTS: Final = (
     ("outputs.tf", "key => bucket.bucket", "bucket.bucket => bucket.bucket"),
 )
 
+# The same names and a plan that is the same, but terraform makes them in any order.
+ORDER: Final = (
+    (
+        "s3.tf",
+        "aws_s3_bucket.bucket[each.key].bucket\n\n  rule {\n    id",
+        "local.names[each.key]\n\n  rule {\n    id",
+    ),
+    ("s3.tf", 'aws_s3_bucket.bucket["internal"].bucket', 'local.names["internal"]'),
+    ("s3.tf", "  depends_on = [aws_s3_bucket_public_access_block.internal]\n", ""),
+    ("s3_notifications.tf", 'aws_s3_bucket.bucket["internal"].bucket', 'local.names["internal"]'),
+    (
+        "s3_notifications.tf",
+        'aws_lambda_function.handler["orchestrator"].function_name',
+        'local.names["orchestrator"]',
+    ),
+    ("iam.tf", "role   = aws_iam_role.role[each.key].name", "role   = local.names[each.key]"),
+    (
+        "lambdas.tf",
+        "aws_lambda_function.handler[each.key].function_name",
+        "local.names[each.key]",
+    ),
+    (
+        "lambdas.tf",
+        'aws_lambda_function.handler["worker"].function_name',
+        'local.names["worker"]',
+    ),
+    (
+        "lambdas.tf",
+        'function_name      = aws_lambda_function.handler["process_webhook"].function_name',
+        'function_name      = local.names["process_webhook"]',
+    ),
+    ("lambdas.tf", "  depends_on = [aws_sqs_queue.failures]\n", ""),
+    (
+        "api_gateway.tf",
+        'aws_lambda_function.handler["process_webhook"].function_name',
+        'local.names["process_webhook"]',
+    ),
+    (
+        "codebuild.tf",
+        'aws_cloudwatch_log_group.log["codebuild"].name',
+        'local.log_groups["codebuild"]',
+    ),
+    ("codebuild.tf", "  depends_on = [aws_iam_role_policy.policy]\n", ""),
+    ("step_functions.tf", "  depends_on = [aws_iam_role_policy.policy]\n", ""),
+)
+
+# A line more than anybody asked for.
+MORE: Final = tuple(
+    (file, after, f"{after}\n  {line}")
+    for file, after, line in (
+        (
+            "iam.tf",
+            "permissions_boundary = var.permissions_boundary",
+            "max_session_duration = 43200",
+        ),
+        ("iam.tf", "  name                 = local.names[each.key]", 'path = "/"'),
+        ("lambdas.tf", 'package_type  = "Image"', 'architectures = ["arm64"]'),
+        ("lambdas.tf", "memory_size   = each.value.memory", "reserved_concurrent_executions = 1"),
+        ("lambdas.tf", "image_uri     = local.image", "lifecycle {\n ignore_changes = all\n }"),
+        ("lambdas.tf", 'authorization_type = "AWS_IAM"', 'invoke_mode = "RESPONSE_STREAM"'),
+        ("api_gateway.tf", 'protocol_type = "HTTP"', "disable_execute_api_endpoint = true"),
+        ("api_gateway.tf", "route_key = local.route", 'authorization_type = "AWS_IAM"'),
+        ("api_gateway.tf", "throttling_burst_limit = 50", "detailed_metrics_enabled = true"),
+        ("dynamodb.tf", 'hash_key     = "pk"', "deletion_protection_enabled = true"),
+        ("s3.tf", "bucket        = local.names[each.key]", "object_lock_enabled = true"),
+        ("logs.tf", "name              = each.value", "skip_destroy = true"),
+        ("codebuild.tf", 'name         = local.names["worker"]', "concurrent_build_limit = 1"),
+        ("codebuild.tf", "privileged_mode             = false", 'certificate = "bucket/cert.pem"'),
+        ("alarms.tf", "alarm_actions       = [var.alarm_topic_arn]", "actions_enabled = false"),
+        (
+            "failures.tf",
+            'name                      = local.names["failures"]',
+            "delay_seconds = 900",
+        ),
+    )
+)
+
 MUTATIONS: Final = tuple(
     (f"{stage}/{file}", old, new)
     for stage, rows in (
         ("00-bootstrap", BOOTSTRAP),
         ("01-ecr", ECR),
-        ("02-deploy", DATA + COMPUTE + ACCESS + INPUTS),
+        ("02-deploy", DATA + COMPUTE + ACCESS + INPUTS + ORDER + MORE),
     )
     for file, old, new in rows
 )

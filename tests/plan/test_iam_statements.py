@@ -5,8 +5,6 @@ In each case of the stage, so that names, partition and optional grants are held
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.support.terraform.names import Grant, Names, allow, grants
@@ -177,4 +175,14 @@ def test_roles_are_bounded_where_a_boundary_is_given(deployment: Plan) -> None:
 
 def test_policies_are_known_before_anything_is_made(deployment: Plan) -> None:
     for policy in deployment.all("aws_iam_role_policy"):
-        assert json.loads(policy["policy"])["Version"] == "2012-10-17"
+        version = policy.json("policy")["Version"]
+        deployment.hold("2012-10-17", version, f"{policy.address}: version", at=policy)
+
+
+def test_every_statement_of_a_policy_has_a_sid_of_its_own(deployment: Plan) -> None:
+    """What is found in a policy is told by it, and `make iam-mutants` takes statements by it."""
+    kinds = ("aws_iam_role_policy", "aws_s3_bucket_policy")
+    for policy in [each for kind in kinds for each in deployment.all(kind)]:
+        sids = [each.get("Sid", "") for each in policy.json("policy")["Statement"]]
+        expected = sorted({*sids} - {""})
+        deployment.hold(expected, sorted(sids), f"{policy.address}: sids", at=policy)

@@ -14,7 +14,9 @@ from tests.support.terraform.stages import BOOTSTRAP, CASES, DEPLOY, ECR, STAGES
 
 pytestmark = pytest.mark.plan
 
-REGIONS = ["", "eu", "eu-west", "EU-WEST-1", "eu-west-1a", "eu-west-1 "]
+REGIONS = [
+    "", "eu", "eu-west", "eu-west-", "eu--1", "e-west-1", "EU-WEST-1", "eu-west-1a", "eu-west-1 ",
+]  # fmt: skip
 BAD: dict[str, dict[str, list[Any]]] = {
     BOOTSTRAP: {
         "aws_region": REGIONS,
@@ -27,6 +29,8 @@ BAD: dict[str, dict[str, list[Any]]] = {
             "arn:aws:sns:eu-west-1:123:topic",
             "arn:aws:sqs:eu-west-1:123456789012:x",
             "arn:aws:sns:eu-west-1:123456789012:x.fifo",
+            "arn::sns:eu-west-1:123456789012:x",
+            " arn:aws:sns:eu-west-1:123456789012:x",
             "",
         ],
         "aws_region": REGIONS,
@@ -35,6 +39,8 @@ BAD: dict[str, dict[str, list[Any]]] = {
             ["arn:aws:s3:::bucket/*"],
             ["arn:aws:s3:::*"],
             ["arn:aws:s3:::good-one", "no"],
+            ["arn:aws:s3:::ab"],
+            [" arn:aws:s3:::bucket"],
         ],
         "ecr_repo": [
             "",
@@ -43,6 +49,7 @@ BAD: dict[str, dict[str, list[Any]]] = {
             "host/iac-ci:latest",
             "host/Iac",
             "host/",
+            "host:/iac-ci",
         ],
         "image_tag": ["", ".latest", "-x", "a b", "a:b", "t" * 129],
         "log_retention_days": [0, 2, 13, 4000, -1],
@@ -50,16 +57,29 @@ BAD: dict[str, dict[str, list[Any]]] = {
             "boundary",
             "arn:aws:iam::123:policy/x",
             "arn:aws:iam::123456789012:role/x",
+            "arn:aws:iam::123456789012:policy/",
+            " arn:aws:iam::123456789012:policy/x",
             "",
         ],
         "salt": ["a b", "é", "s" * 65, "a/b"],
-        "secret_path_prefix": ["", "/", "iac-ci", "/iac-ci/", "*/", "a//", "a b/"],
-        "sns_topic_arns": [["topic"], ["arn:aws:sns:eu-west-1:123456789012:*"], [""]],
-        "webhook_secret_parameter": ["", "/", "iac-ci/secret", "/a/*", "/a/"],
+        "secret_path_prefix": ["", "/", "iac-ci", "/iac-ci/", "*/", "a//", "a b/", "a/*/"],
+        "sns_topic_arns": [
+            ["topic"],
+            ["arn:aws:sns:eu-west-1:123456789012:*"],
+            ["arn:aws:sns:eu-west-1:123456789012:x.fifo"],
+            [" arn:aws:sns:eu-west-1:123456789012:x"],
+            [""],
+        ],
+        "webhook_secret_parameter": ["", "/", "iac-ci/secret", "/a/*", "/a/", "/a//b"],
         "worker_ephemeral_storage_mb": [511, 10241, 1024.5, -1],
     },
 }
 
+
+RETENTIONS = [  # all that CloudWatch Logs offers
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+]  # fmt: skip
 
 # Values on the good side of an edge: a validation that refuses too much is as wrong.
 GOOD: dict[str, dict[str, list[Any]]] = {
@@ -74,7 +94,7 @@ GOOD: dict[str, dict[str, list[Any]]] = {
         "code_bucket_arns": [[], ["arn:aws:s3:::abc", f"arn:aws-cn:s3:::{'s' * 61}.0"]],
         "ecr_repo": ["localhost:5000/iac-ci", "1.dkr.ecr.cn-north-1.amazonaws.com.cn/a/b_c/d.e-f"],
         "image_tag": ["_", "T" * 128, "v1.2-3_x"],
-        "log_retention_days": [1, 3, 30, 365, 3653],
+        "log_retention_days": RETENTIONS,
         "permissions_boundary": [
             None,
             "arn:aws:iam::aws:policy/a/b",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.terraform.hcl import Block, HclError, blocks, of_kind, strings
-from tests.support.terraform.stages import BOOTSTRAP, DEPLOY, ECR, STAGES
+from tests.support.terraform.hcl import Block, blocks, of_kind, strings
+from tests.support.terraform.stages import BOOTSTRAP, DEPLOY, ECR
 
 pytestmark = pytest.mark.unit
 
@@ -40,19 +40,6 @@ FILES = {
     },
 }
 CONSTRAINT = ">= 5.100, < 7.0"
-
-
-@pytest.fixture(params=STAGES)
-def stage(request: pytest.FixtureRequest) -> Path:
-    """The folder of each stage, in which every file is HCL."""
-    folder = Path(request.config.option.infra).absolute() / request.param
-    try:
-        blocks(folder)
-    except HclError as error:
-        why = str(error)
-    else:
-        return folder
-    pytest.fail(why, pytrace=False)
 
 
 def address(block: Block) -> str:
@@ -191,10 +178,6 @@ def test_no_attribute_that_only_one_major_version_of_the_provider_has(stage: Pat
 
 def test_nothing_is_counted(stage: Path) -> None:
     assert [block.place for block in blocks(stage) if "count" in block.body] == []
-
-
-def test_there_are_no_modules(stage: Path) -> None:
-    assert of_kind(stage, "module") == []
 
 
 def test_lines_have_100_columns_at_most(stage: Path) -> None:
