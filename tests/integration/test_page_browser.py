@@ -466,7 +466,7 @@ def test_page_can_be_read_without_its_script(opened: Opened) -> None:
         expect(page.locator("#timeline ol li")).to_have_count(30)
 
 
-@pytest.mark.parametrize("width", [360, 800, 1600])
+@pytest.mark.parametrize("width", [320, 360, 800, 1600])
 def test_page_fits_narrow_and_wide_windows(opened: Opened, width: int) -> None:
     run = of_size(30)
     run["orders"]["x" * 80] = an_order(31, cmds=["y" * 500], log="z" * 5000, status="failed")
@@ -475,6 +475,25 @@ def test_page_fits_narrow_and_wide_windows(opened: Opened, width: int) -> None:
         page.get_by_role("button", name="Expand all").click()
 
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # A name that fits into a line takes one.
+        heights = page.locator(".name").evaluate_all("all => all.map((it) => it.clientHeight)")
+        assert max(heights[:-1]) < 30
+
+
+def test_what_is_scrolled_to_lies_below_the_bar_in_a_narrow_window(opened: Opened) -> None:
+    tops = """() => ['#order-40 summary', '.top']
+      .map((it) => document.querySelector(it).getBoundingClientRect())
+      .map((it, at) => at ? it.bottom : it.top)"""
+    with opened(of_size(60), viewport={"width": 320, "height": 800}, at="#order-40") as page:
+        top, bar = page.evaluate(tops)
+        assert bar <= top < bar + 30
+
+        page.get_by_role("searchbox").fill("part")  # what it found is one line more
+        expect(page.locator("#found")).to_contain_text("matches")
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        summary(page, 40).focus()
+        top, bar = page.evaluate(tops)
+        assert bar <= top < 800
 
 
 def test_page_prints_open_logs_whole_and_no_controls(opened: Opened) -> None:

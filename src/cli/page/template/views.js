@@ -1,5 +1,13 @@
 // Orders, graph and timeline: what they do when they are opened, pointed at, switched.
 
+// Nothing that is scrolled to lies under the bar at the top, which grows in a narrow window.
+const bar = document.querySelector(".top");
+const clear = () => {
+  document.documentElement.style.scrollPaddingTop = `${bar.offsetHeight + 12}px`;
+};
+new ResizeObserver(clear).observe(bar);
+clear();
+
 // An order that is pointed to opens.
 const reveal = (order) => {
   if (order.hidden) {
