@@ -28,6 +28,7 @@ git --version
 ssh -G localhost >/dev/null # refuses a user without a name
 ssh -V
 command -v gzip tar unzip
+env -i PATH="$PATH" LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}" python3 --version # as commands see it
 id nobody # the user of the commands in builds
 '
 

@@ -21,6 +21,7 @@ RESERVE_MS: Final = 20_000  # of the Lambda's own time: ending processes and sen
 # (AWS_CONTAINER_CREDENTIALS_*), the runtime's API, our own settings.
 _PASSED: Final = frozenset(
     {
+        "LD_LIBRARY_PATH",  # by it the base image's own programs, python3 too, find libraries
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "LANG", "LANGUAGE"),
         *("AWS_REGION", "AWS_DEFAULT_REGION"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),

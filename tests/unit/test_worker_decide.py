@@ -163,6 +163,7 @@ def test_dispatch_survives_the_payload() -> None:
 def test_commands_see_no_credentials_and_none_of_our_settings() -> None:
     platform = {
         "PATH": "/bin",
+        "LD_LIBRARY_PATH": "/var/lang/lib",
         "LC_ALL": "C",
         "AWS_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "AKIA",
@@ -182,6 +183,7 @@ def test_commands_see_no_credentials_and_none_of_our_settings() -> None:
 
     assert env == {
         "PATH": "/bin",
+        "LD_LIBRARY_PATH": "/var/lang/lib",
         "LC_ALL": "C",
         "AWS_REGION": "eu-central-1",
         "IAC_CI_RUN_ID": "run-1",
