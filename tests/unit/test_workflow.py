@@ -150,3 +150,40 @@ def test_the_applied_stack_is_tested_here_and_on_localstack_with_its_token(
     assert "ENDPOINT=auto" in runs["deployed"]
     assert "ENDPOINT=http://127.0.0.1:4566" in runs["localstack"]
     assert all("steps.token.outputs.set" in step["if"] for step in steps[1:])
+
+
+def test_what_is_applied_is_applied_by_the_provider_that_development_had(
+    jobs: dict[str, Any],
+) -> None:
+    """An applied stack was never seen with another; `plan` tries what is newer."""
+    runs = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
+
+    assert yaml.safe_load(TEXT)["env"] == {"PROVIDER": "5.100.0"}
+    applied = [run for run in runs if "-m integration" in run]
+    assert len(applied) == 3
+    assert [run for run in applied if "-m integration --provider $PROVIDER" not in run] == []
+
+
+def test_jobs_that_install_different_packages_keep_different_caches(jobs: dict[str, Any]) -> None:
+    """The first to end saves a cache; the others with its key would find their packages missing."""
+    locks = {
+        name: step["with"]["cache-dependency-path"]
+        for name, job in jobs.items()
+        for step in job["steps"]
+        if "setup-python" in step.get("uses", "")
+    }
+
+    assert locks.pop("audit") == "requirements/*.lock"
+    assert {*locks.values()} == {"requirements/dev.lock"}
+
+
+def test_the_token_is_told_to_the_steps_that_need_it_alone(jobs: dict[str, Any]) -> None:
+    told = [
+        step["name"]
+        for job in jobs.values()
+        for step in job["steps"]
+        if "secrets." in str(step.get("env", ""))
+    ]
+
+    assert told == ["Look for the token", "Start LocalStack"]
+    assert TEXT.count("secrets.LOCALSTACK_AUTH_TOKEN") == len(told)
