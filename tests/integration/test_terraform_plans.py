@@ -151,6 +151,8 @@ def test_a_failed_comparison_says_what_where_and_how_to_see_it(make_plan: MakePl
     assert said[3].startswith("  written in  ")
     assert "/01-ecr/main.tf:" in said[3]
     assert said[4] == "  to see it   make plan-one STAGE=01-ecr"
+    assert repr(plan) == "01-ecr (plain)"  # as pytest shows it beside
+    assert repr(plan.one("aws_ecr_repository")) == "aws_ecr_repository.image"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UNKNOWN: Final = "(known after apply)"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # pytest shows them: by name
 class Resource:
     """A resource of the plan.
 
@@ -38,6 +38,9 @@ class Resource:
     index: str | int | None
     values: Mapping[str, Any]
     refers: Mapping[str, frozenset[str]]
+
+    def __repr__(self) -> str:
+        return self.address
 
     def __getitem__(self, path: str) -> Any:
         """Return the value at a path such as `ttl.attribute_name`; blocks come as one or a list."""
@@ -77,13 +80,16 @@ class Resource:
         return f"{self.type}.{self.name}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # pytest shows them: by name
 class Plan:
     """The plan of a case, as terraform's JSON and as it prints it."""
 
     case: Case
     made: Mapping[str, Any]
     folder: Path
+
+    def __repr__(self) -> str:
+        return str(self.case)
 
     @property
     def text(self) -> str:
