@@ -13,6 +13,7 @@ from src.common.job import orders_of
 from src.common.messages import Result
 from src.common.records import Event
 from src.common.status import JobStatus, OrderStatus
+from src.common.story import in_story
 from src.local.platform import Adapters
 
 
@@ -106,7 +107,7 @@ def report(
         reason=run.reason,
         problems=tuple(Problem(p["path"], p["message"]) for p in problems),
         orders=tuple(views),
-        events=tuple(adapters.runs.events(run.trace_id)),
+        events=tuple(sorted(adapters.runs.events(run.trace_id), key=in_story)),
         started_at=started_at,
         finished_at=run.finished_at or adapters.clock.now_ms(),
         refused=bool(problems),

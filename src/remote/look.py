@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from src.common import keys
 from src.common.errors import JobRefused, Problem
 from src.common.records import Event
-from src.common.status import TERMINAL, OrderStatus
+from src.common.story import in_story
 from src.remote.errors import UnknownRun
 from src.remote.state import RunState, from_done, from_events, from_rows
 
@@ -97,21 +97,7 @@ def story(records: Records, run_id: str) -> list[Event]:
     if trace_id is None:
         return []
     mine = [event for event in records.events(trace_id) if event.run_id == run_id]
-    return sorted(mine, key=_in_story)
-
-
-def _in_story(event: Event) -> tuple[int, int, str]:
-    """Return where an event stands: by time, and within an atomic step, which has but one time.
-
-    There an order ends before others are skipped or claimed for it, and the run ends last.
-    """
-    if event.order_name == keys.JOB:
-        rank = 9 if event.event == "finished" else 0
-    elif event.event == OrderStatus.SKIPPED.value:
-        rank = 2
-    else:
-        rank = 1 if event.event in {status.value for status in TERMINAL} else 3
-    return event.epoch, rank, event.sk
+    return sorted(mine, key=in_story)
 
 
 def numbers(total: int) -> list[str]:

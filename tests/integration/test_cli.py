@@ -151,6 +151,21 @@ def test_log_dir_keeps_the_record_of_a_real_run(job: Path, tmp_path: Path) -> No
     assert "planned" in (tmp_path / "logs" / "plan.log").read_text()
 
 
+def test_recorded_events_tell_what_failed_before_what_follows_from_it(tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    orders = {
+        "plan": {"cmds": ["exit 1"], "timeout": 30},
+        "apply": {"cmds": ["true"], "timeout": 30, "dependencies": ["plan"]},
+    }
+    file.write_text(json.dumps({"username": "alice", "orders": orders}))
+
+    iac_ci("run", file, "--log-dir", tmp_path / "logs")
+
+    events = map(json.loads, (tmp_path / "logs/events.jsonl").read_text().splitlines())
+    told = [(event["order_name"], event["event"]) for event in events]
+    assert told[-3:] == [("plan", "failed"), ("apply", "skipped"), ("_job", "finished")]
+
+
 def test_log_dir_used_again_holds_the_later_run_alone(tmp_path: Path) -> None:
     def a_job(name: str, *cmds: str) -> Path:
         file = tmp_path / f"{name}.json"
