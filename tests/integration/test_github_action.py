@@ -143,7 +143,8 @@ def test_a_pull_requests_job_is_posted_and_waited_for(
 
     assert code == 0, said
     assert "### iac-ci: succeeded" in runner.summary
-    assert "| plan | succeeded |" in runner.summary
+    assert "| plan | succeeded |  |" in runner.summary
+    assert re.search(r"`iac-ci logs gh-\w+-1`", runner.summary)
 
 
 def test_a_run_that_fails_fails_the_workflow_and_says_which_order(
@@ -156,13 +157,13 @@ def test_a_run_that_fails_fails_the_workflow_and_says_which_order(
 
     assert code == 1
     assert "### iac-ci: failed" in runner.summary
-    assert "| plan | failed |" in runner.summary
+    assert "| plan | failed | exit code 3 |" in runner.summary
     assert re.search(r"\| apply \| skipped \| .*plan", runner.summary)
 
 
 def test_a_reason_stays_in_its_cell_of_the_summary(tmp_path: Path) -> None:
-    order = {"status": "failed", "reason": "a | b `c`\n<img src=x>"}
-    done = {"status": "failed", "reason": None, "orders": {"plan": order}}
+    order = {"status": "failed", "exit_code": 1, "reason": "a | b `c`\n<img src=x> @me"}
+    done = {"run_id": "r", "status": "failed", "reason": None, "orders": {"plan": order}}
     runner = Runner(tmp_path)
     aws = tmp_path / "bin/aws"
     aws.write_text(f"#!/bin/sh\ncat >done.json <<'JSON'\n{json.dumps(done)}\nJSON\n")
@@ -171,7 +172,8 @@ def test_a_reason_stays_in_its_cell_of_the_summary(tmp_path: Path) -> None:
     code, _ = runner(WAIT, DONE="s3://done/run/done")
 
     assert code == 1
-    assert runner.summary.splitlines()[-1] == "| plan | failed | a   b  c   img src=x  |"
+    row = "| plan | failed | exit code 1, `a   b  c  <img src=x> @me` |"
+    assert row in runner.summary.splitlines()
 
 
 def test_posting_twice_starts_nothing_twice(stack: dict[str, Any], runner: Runner) -> None:
@@ -212,6 +214,18 @@ def test_a_wrong_secret_fails_the_step(stack: dict[str, Any], runner: Runner) ->
 
     assert code == 1
     assert "does not match" in said
+
+
+@pytest.mark.parametrize("missing", ["ENDPOINT", "SECRET"])
+def test_a_setting_that_is_missing_is_named(tmp_path: Path, missing: str) -> None:
+    """Dependabot's pull requests have no secrets of the repository."""
+    filled = {**posting("https://api.example.com/webhook"), missing: ""}
+
+    code, said = Runner(tmp_path)(POST, **filled)
+
+    assert code != 0
+    assert POST["env"][missing].strip("${ }").split(".")[1] in said
+    assert not (tmp_path / "body.json").exists()
 
 
 class Busy(ThreadingHTTPServer):
@@ -314,7 +328,8 @@ def test_the_role_of_the_how_to_suffices_to_wait(
 ) -> None:
     s3, environ = role
     runner = Runner(tmp_path, **environ)
-    done = {"status": "succeeded", "orders": {"plan": {"status": "succeeded", "reason": None}}}
+    order = {"status": "succeeded", "reason": None}
+    done = {"run_id": "run", "status": "succeeded", "orders": {"plan": order}}
     looks = tmp_path / "looks"
     looks.touch()
     sleep = tmp_path / "bin/sleep"
