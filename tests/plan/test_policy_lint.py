@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from dataclasses import astuple
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +20,22 @@ from tests.support.terraform.planner import Planner
 from tests.support.terraform.stages import DEPLOY
 
 pytestmark = [pytest.mark.plan, pytest.mark.stage(DEPLOY)]
+
+
+def test_parliament_writes_no_file(tmp_path: Path) -> None:
+    *python, program = lint.PARLIAMENT
+    seen = (
+        "import sys; sys.addaudithook(lambda event, args: event == 'open' and print(*args[:2]))\n"
+    )
+    (tmp_path / "0.json").write_text("{}")
+    done = subprocess.run(
+        [*python, seen + program, "--directory", str(tmp_path)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    opened = {line.rpartition(" ")[::2] for line in done.stdout.splitlines()}
+    assert (str(tmp_path / "0.json"), "r") in opened, done.stderr
+    assert {path for path, mode in opened if mode in ("w", "a", "x")} == {os.devnull}
 
 
 def test_parliament_finds_nothing_in_the_policies_but_what_is_known(

@@ -15,6 +15,14 @@ POLICIES: Final = {
     "aws_iam_role_policy": "policy",
     "aws_s3_bucket_policy": "policy",
 }
+# A process of its own: parliament imports what warns of its own end. It would note its arguments in
+# a file under /tmp, which is another user's where two work on one machine.
+_PROGRAM: Final = """
+import builtins, os, parliament.cli as program
+program.open = lambda path, mode="r": builtins.open(path if mode == "r" else os.devnull, mode)
+program.cli()
+"""
+PARLIAMENT: Final = (sys.executable, "-W", "ignore", "-c", _PROGRAM)
 _TIMEOUT_S: Final = 60
 
 
@@ -54,11 +62,9 @@ def remarks(policies: Mapping[str, str], folder: Path) -> set[Remark]:
         file = folder / f"{len(written)}.json"
         file.write_text(policy)
         written[str(file)] = address
-    # A process of its own: parliament imports what warns of its own end.
-    command = [sys.executable, "-W", "ignore", str(Path(sys.executable).with_name("parliament"))]
     options = ["--directory", str(folder), "--include-community-auditors", "--json"]
     done = subprocess.run(
-        [*command, *options], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        [*PARLIAMENT, *options], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
     )
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == bool(found), done.stderr
