@@ -21,6 +21,7 @@ HOLDING: Final = "orchestrator/holding.py"
 LEASE: Final = "orchestrator/lease.py"
 PERFORM: Final = "orchestrator/perform.py"
 STEP: Final = "orchestrator/step.py"
+BUNDLE: Final = "common/bundle.py"
 CHECK: Final = "watchdog_check/app.py"
 CHECK_DECIDE: Final = "watchdog_check/decide.py"
 WORKER: Final = "worker/decide.py"
@@ -391,6 +392,14 @@ GUARDS: Final = (
         DRAFT,
         "if order.open == 1:",
         "if order.open >= 1:",
+    ),
+    Guard(
+        15,
+        "an order's environment lies in the encrypted part of its bundle",
+        BUNDLE,
+        'order = {"version": VERSION, "cmds": list(bundle.cmds), "folder": bundle.folder}',
+        'order = {"version": VERSION, "cmds": list(bundle.cmds), "folder": bundle.folder,'
+        ' "env": dict(bundle.env)}',
     ),
     Guard(
         16,

@@ -16,13 +16,13 @@ from src.common.status import JobStatus, OrderStatus
 from src.local.moto_deploy import put_secrets
 from src.local.moto_platform import moto_platform
 from src.local.moto_world import MotoWorld
-from src.local.platform import Platform, embedded
+from src.local.platform import embedded
 from src.local.report import RunReport
 from src.local.run import run_on
 from src.local.stack import Stack
 from src.local.world import World
-from tests.support.leaks import CIPHERTEXT, DISPATCH, IDENTITY, Text, leaves, out_of_place
-from tests.support.stores import clients_of, everything
+from tests.support.leaks import CIPHERTEXT, DISPATCH, IDENTITY, Text, out_of_place
+from tests.support.stores import clients_of, everything, in_memory
 
 pytestmark = pytest.mark.integration
 
@@ -140,7 +140,7 @@ def test_no_store_of_a_run_in_memory_holds_a_secret(caplog: pytest.LogCaptureFix
 
     assert_it_ran(report)
     assert_each_was_handed_over(world.given)
-    left = [*in_memory(platform), *world.given]
+    left = [*in_memory(platform.adapters), *world.given]
     assert_ran_through(left)
     assert out_of_place([*left, *seen(report, listener, caplog)], KNOWN) == []
 
@@ -159,20 +159,6 @@ def test_no_store_of_a_run_on_moto_holds_a_secret(caplog: pytest.LogCaptureFixtu
     assert_each_was_handed_over([each for each in left if each.kind in (DISPATCH, "build")])
     assert_ran_through(left)
     assert out_of_place([*left, *seen(report, listener, caplog)], KNOWN) == []
-
-
-def in_memory(platform: Platform) -> list[Text]:
-    """Return every row and object of the embedded platform."""
-    adapters: Any = platform.adapters
-    return [
-        Text("table", name, str(at), repr(item))
-        for name in ("runs", "locks")
-        for at, item in enumerate(getattr(adapters, name).everything())
-    ] + [
-        Text("bucket", name, key, "\n".join(leaves(body)))
-        for name in ("internal", "done")
-        for key, body in getattr(adapters, name).everything().items()
-    ]
 
 
 def assert_ran_through(left: Sequence[Text]) -> None:

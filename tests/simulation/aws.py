@@ -6,6 +6,7 @@ of its own, Lambda's retries come after their real delays, and an event may come
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from src.local.world import Context, Delivery, World
 from src.worker.app import Invocation
 from tests.simulation.policy import Policy
 from tests.simulation.scheduler import Actor, Died, Scheduler
+from tests.support.leaks import DISPATCH, Text
 
 RETRY_DELAYS_S: Final = (60, 120)  # of an asynchronous invocation
 WORKER_EVENT_AGE_MS: Final = 10 * 60_000  # the worker function's setting: older events are dropped
@@ -43,6 +45,7 @@ class SimulatedAws(World):
         self.unreachable: frozenset[str] = frozenset()  # names of orders that no worker gets
         self.executions: dict[str, int | None] = {}  # by name: when each ended
         self.dropped: list[Delivery] = []
+        self.handed: list[Text] = []  # what workers, builds and executions were given
         self.lost: set[Actor] = set()  # processes whose event is gone with them
         self._scheduler, self._policy, self._tell = scheduler, policy, tell
         self._numbers: Counter[str] = Counter()
@@ -58,6 +61,8 @@ class SimulatedAws(World):
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> None:
         """Send an asynchronous invocation on its way, as often as the policy says."""
+        if function == WORKER:
+            self._hand(DISPATCH, function, event)
         delivery = Delivery(function, event, request_id=self.name("request"))
         made = self._scheduler.now
         for late_ms in self._policy.delays(delivery):
@@ -76,6 +81,7 @@ class SimulatedAws(World):
 
     def start_build(self, dispatch: Dispatch) -> None:
         """Start a build, one per token within the time that CodeBuild remembers it."""
+        self._hand(DISPATCH, "build", dispatch.to_item())
         now = self._scheduler.now
         known = self._tokens.get(dispatch.token)
         if known is not None and now < known + BUILD_TOKEN_MS:
@@ -85,6 +91,7 @@ class SimulatedAws(World):
 
     def start_watchdog(self, name: str, task: WatchdogInput) -> None:
         """Start an execution of the watchdog state machine."""
+        self._hand("state machine", name, task.to_item())
         self.executions[name] = None
         self._scheduler.after(0, lambda: self._turn(name, task.to_item()))
 
@@ -98,6 +105,9 @@ class SimulatedAws(World):
             until=context.until,
             ended=lambda error: answered(error, answers[0] if answers else None),
         )
+
+    def _hand(self, kind: str, to: str, given: Mapping[str, Any]) -> None:
+        self.handed.append(Text(kind, to, str(given.get("num")), json.dumps(given)))
 
     # -- what comes of it ---------------------------------------------------------------------
 

@@ -12,8 +12,10 @@ from src.common.codec import decode
 from src.common.records import Order, Run
 from src.common.status import TERMINAL
 from tests.simulation.invariants import hold
+from tests.simulation.jobs import SECRETS
 from tests.simulation.model import BUSY, Plan
 from tests.simulation.simulation import Simulation
+from tests.support.leaks import out_of_place
 
 MINUTE_MS = 60_000
 CALM_MS, FAULTY_MS = 2 * MINUTE_MS, 6 * MINUTE_MS
@@ -67,6 +69,7 @@ def check(sim: Simulation, run_id: str = "r1") -> Ending:
     _exactly_once(ending)
     _right_end(ending)
     _true_story(ending)
+    _nothing_in_clear(ending)
     _all_is_free(ending)
     model = sim.watch.models[run_id]
     model.agrees_with_rows(ending.run, ending.rows)
@@ -167,6 +170,11 @@ def _true_story(ending: Ending) -> None:
     hold("true story", not told, f"events of no order: {told}")
     ends = [e.status for e in events if e.run_id == run.run_id and e.event == "finished"]
     hold("true story", ends == [run.status], f"told to end as {ends}, and did as {run.status}")
+
+
+def _nothing_in_clear(ending: Ending) -> None:
+    found = out_of_place(ending.sim.left(), SECRETS.items())
+    hold("nothing in clear", not found, "\n".join(found))
 
 
 def _all_is_free(ending: Ending) -> None:

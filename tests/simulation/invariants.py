@@ -46,6 +46,8 @@ FINALLY: Final = {
     "exactly once": "Every command list that had to start did, unless its own process was killed.",
     "right end": "Every order and the job end as dependencies and results say.",
     "true story": "The events tell each thing that happened once, in its order, and nothing else.",
+    "nothing in clear": "No store, dispatch or execution holds a secret in clear, and none holds a"
+    " bundle beside the key that opens it.",
     "all is free": "In the end the lock is completed and nobody's, and every watchdog has ended.",
 }
 

@@ -8,16 +8,20 @@ from typing import Any, Final
 
 from tests.support.sim import a_job
 
+# What orders of the reference jobs have for a secret, by its path; no store may hold its value.
+SECRETS: Final = {"/iac-ci/simulated": "correct horse/battery+staple"}
+SECRET: Final = {"ssm_paths": [*SECRETS]}
+
 DIAMOND: Final = (
-    {"order_name": "top"},
+    {"order_name": "top", **SECRET},
     {"order_name": "left", "dependencies": ["top"]},
     {"order_name": "right", "dependencies": ["top"]},
     {"order_name": "bottom", "dependencies": ["left", "right"]},
 )
 
 MIXED: Final = (
-    {"order_name": "plan"},
-    {"order_name": "build", "dependencies": ["plan"], "use_lambda": False},
+    {"order_name": "plan", **SECRET},
+    {"order_name": "build", "dependencies": ["plan"], "use_lambda": False, **SECRET},
     {"order_name": "lint", "dependencies": ["plan"]},
     {"order_name": "image", "use_lambda": False},
     {"order_name": "apply", "dependencies": ["build", "lint", "image"]},

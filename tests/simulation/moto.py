@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,12 +16,14 @@ from src.common.ports import RunStore
 from src.local.deployed import deployed_adapters
 from src.local.memory import MemoryWatchdogs
 from src.local.moto_world import MotoWorld
-from src.local.platform import Platform, WatchedRuns
+from src.local.platform import Adapters, Platform, WatchedRuns
 from src.local.pump import Origin
 from src.local.stack import Stack
 from tests.simulation.aws import SimulatedAws
 from tests.simulation.simulation import MakePlatform, SimulatedClock
+from tests.support.leaks import Secret, Text, out_of_place
 from tests.support.sim import OwnedClock
+from tests.support.stores import clients_of, everything
 
 _spaces = itertools.count(1)
 
@@ -28,10 +31,21 @@ _spaces = itertools.count(1)
 def on_moto(moto: MotoWorld) -> dict[str, Any]:
     """Return the arguments that put one simulation onto a running moto world.
 
-    moto dates what it signs and stores by the machine's clock, so the simulation begins now.
+    moto dates what it signs and stores by the machine's clock, so the simulation begins now. Its
+    stores hold the runs of a whole session, so they are searched once a test (`conftest.py`).
     """
     now = int(time.time() * 1000)
-    return {"make_platform": _make(moto), "now": now, "id_space": next(_spaces)}
+    platform = {"make_platform": _make(moto), "look": _nothing}
+    return {**platform, "now": now, "id_space": next(_spaces)}
+
+
+def _nothing(_adapters: Adapters) -> list[Text]:
+    return []
+
+
+def in_clear(moto: MotoWorld, stored: Iterable[Secret]) -> list[str]:
+    """Return what is in clear or out of place in any of moto's stores."""
+    return out_of_place(everything(clients_of(moto.clients)), stored)
 
 
 def _make(moto: MotoWorld) -> MakePlatform:

@@ -34,11 +34,14 @@ from src.worker.decide import Deadline
 from src.worker.execution import Ending, Execution
 from tests.simulation.aws import SimulatedAws
 from tests.simulation.invariants import Violation, hold
+from tests.simulation.jobs import SECRETS
 from tests.simulation.policy import HAND_OVERS, Die, Pause, Policy, Refuse, Repeat
 from tests.simulation.scheduler import CALL_MS, Actor, Scheduler
 from tests.simulation.story import Story
 from tests.simulation.watch import Watch
 from tests.support.build import NOW
+from tests.support.leaks import Text
+from tests.support.stores import in_memory
 
 COMMANDS_MS: Final = 7_000  # what an order's commands take
 TAKEN_FOR_LOST: Final = frozenset({"locks.release"})  # nobody can tell who freed it
@@ -60,11 +63,12 @@ class SimulatedClock:
 
 
 MakePlatform = Callable[[Stack, SimulatedClock, SimulatedAws], Platform]
+Look = Callable[[Adapters], list[Text]]
 
 
-def in_memory(stack: Stack, clock: SimulatedClock, aws: SimulatedAws) -> Platform:
+def on_memory(stack: Stack, clock: SimulatedClock, aws: SimulatedAws) -> Platform:
     """Return the platform on the in-memory adapters."""
-    platform = embedded(stack, {}, clock, aws)
+    platform = embedded(stack, SECRETS, clock, aws)
     builds = MemoryWorkers(aws.start_build)  # which knows for how long a token is remembered
     return replace(platform, adapters=replace(platform.adapters, builds=builds))
 
@@ -81,7 +85,8 @@ class Simulation:
         policy: Policy | None = None,
         outcomes: Mapping[str, str] | None = None,
         *,
-        make_platform: MakePlatform = in_memory,
+        make_platform: MakePlatform = on_memory,
+        look: Look = in_memory,
         now: int = NOW,
         id_space: int = 0,
     ) -> None:
@@ -97,7 +102,7 @@ class Simulation:
         self.aws.unreachable = frozenset(n for n, out in self.outcomes.items() if out == "lost")
         self.aws.died = lambda actor: self.disturbed.add(actor.order or "")
         platform = make_platform(self.stack, self.clock, self.aws)
-        self.stored = platform.adapters
+        self.stored, self._look = platform.adapters, look
         self.watch = Watch(self.stored, self.clock.now_ms)
         self.answers: list[dict[str, Any]] = []  # that callers got
         self.calls: list[tuple[str, str]] = []  # which process called what
@@ -158,6 +163,10 @@ class Simulation:
         self.stored.internal.put(key, body)
         self.aws.collect()
         self._hold(lambda: self.watch.see("somebody", "internal.put", (key, body), {}, None))
+
+    def left(self) -> list[Text]:
+        """Return all that lies in stores, and what workers, builds and executions were given."""
+        return [*self._look(self.stored), *self.aws.handed]
 
     # -- running ------------------------------------------------------------------------------
 

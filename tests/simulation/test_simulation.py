@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from src.common import keys
+from src.common.messages import WatchdogInput
+from src.common.records import Event
+from src.local.moto_world import MotoWorld
+from tests.simulation.ending import check
 from tests.simulation.invariants import INVARIANTS, Violation
-from tests.simulation.jobs import DIAMOND
+from tests.simulation.jobs import DIAMOND, SECRETS
 from tests.simulation.model import Plan, RunModel
+from tests.simulation.moto import in_clear
 from tests.simulation.policy import Die, OneFault, Policy
 from tests.simulation.scenario import Scenario, simulate
 from tests.simulation.scheduler import Died, Scheduler
 from tests.simulation.simulation import Simulation
-from tests.support.build import a_run
+from tests.support.build import NOW, a_run
+from tests.support.leaks import Secret
 from tests.support.sim import a_job
 
 pytestmark = pytest.mark.integration
+
+_plant: dict[str, Callable[[Simulation, str], None]] = {
+    "a row": lambda sim, text: sim.stored.runs.record(an_event(message=f"wrong: {text}")),
+    "an object": lambda sim, text: sim.put("left", base64.b64encode(text.encode())),
+    "an execution": lambda sim, text: sim.aws.start_watchdog("left", a_task(run_id=text)),
+}
+
+
+def an_event(**fields: Any) -> Event:
+    given = {"order_name": "a", "epoch": NOW, "event": "failed", "status": "failed", "ttl": NOW}
+    return Event(trace_id="0123abcd", run_id="another", **given, **fields)
+
+
+def a_task(**fields: Any) -> WatchdogInput:
+    return WatchdogInput(num="0001", start_by=NOW, end_by=NOW, due_at=NOW, **fields)
 
 
 def test_a_seed_is_one_run_to_the_last_call() -> None:
@@ -80,6 +105,33 @@ def test_an_error_of_a_handler_does_not_hide_a_violation() -> None:
 
         with pytest.raises(Violation):
             sim.run()
+
+
+@pytest.mark.parametrize("where", _plant)
+def test_a_secret_in_clear_in_the_end_is_a_violation_wherever_it_lies(where: str) -> None:
+    [secret] = SECRETS.values()
+    with Simulation() as sim:
+        sim.submit(a_job(*DIAMOND))
+        sim.run()
+        _plant[where](sim, secret)
+
+        with pytest.raises(Violation, match="invariant 'nothing in clear' is violated"):
+            check(sim)
+
+
+def test_what_a_run_on_moto_leaves_in_clear_is_found(
+    moto: MotoWorld, stored_secrets: list[Secret]
+) -> None:
+    """The search that follows every test with this world."""
+    [(path, secret)] = SECRETS.items()
+    bucket = moto.stack.buckets["internal"].name
+    moto.clients.s3.put_object(Bucket=bucket, Key="left", Body=json.dumps({"a": secret}).encode())
+    try:
+        found = in_clear(moto, stored_secrets)
+    finally:
+        moto.clients.s3.delete_object(Bucket=bucket, Key="left")
+
+    assert found == [f"bucket {bucket}, left: has {path} in clear"]
 
 
 def test_a_model_takes_each_step_only_where_it_is_allowed() -> None:

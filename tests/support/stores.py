@@ -1,5 +1,7 @@
 """All that lies in the stores of an account, as texts: what a reader of any of them could read.
 
+Also what stores in memory hold, and which secrets were stored on moto.
+
 Rows of tables; keys, headers, metadata and every version of objects; logs; inputs, outputs and
 histories of executions; builds with their variables; messages of queues; settings of functions and
 of build projects. Parameters and secrets are no part of it: they are where secrets belong.
@@ -11,13 +13,19 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from src.common.aws.clients import Clients
 from src.common.threads import map_at_once
-from tests.support.leaks import BUCKETS, Text, leaves
+from src.local.moto_world import MotoWorld
+from src.local.platform import Adapters
+from tests.support import leaks
+from tests.support.leaks import BUCKETS, Secret, Text, leaves
+
+if TYPE_CHECKING:
+    from boto3.session import Session
 
 AT_ONCE: Final = 8  # calls
 _BUILDS: Final = 100  # that one call describes
@@ -40,6 +48,37 @@ def clients_of(clients: Clients) -> MakeClient:
         getattr(clients, {"lambda": "lambda_"}.get(service, service), None)
         or clients.session.client(service, endpoint_url=clients.endpoint)
     )
+
+
+def in_memory(adapters: Adapters) -> list[Text]:
+    """Return every row and object of the in-memory adapters."""
+    stores: Any = adapters
+    rows = [
+        Text("table", name, str(at), repr(item))
+        for name in ("runs", "locks")
+        for at, item in enumerate(getattr(stores, name).everything())
+    ]
+    objects = [
+        _text(BUCKETS, name, key, body)
+        for name in ("internal", "done")
+        for key, body in getattr(stores, name).everything().items()
+    ]
+    return [*rows, *objects]
+
+
+@contextmanager
+def secrets_on_moto() -> Iterator[list[Secret]]:
+    """Keep every secret that the clients of worlds on moto store meanwhile."""
+    found: list[Secret] = []
+
+    def observe(session: Session) -> None:
+        leaks.watch(session.events, lambda name, value: found.extend(leaks.values(name, value)))
+
+    MotoWorld.observers.append(observe)
+    try:
+        yield found
+    finally:
+        MotoWorld.observers.remove(observe)
 
 
 Job = Callable[[], list[Text]]

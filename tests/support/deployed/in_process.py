@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from boto3.session import Session
-
 from src.common.clock import SystemClock
 from src.local.moto_platform import moto_platform
 from src.local.moto_world import MotoWorld
@@ -22,11 +20,10 @@ from src.local.platform import Platform
 from src.local.stack import PROCESS_WEBHOOK, Stack
 from src.local.worker_pool import WorkerPool
 from src.local.world import Delivery
-from tests.support import leaks
 from tests.support.deployed.site import Answer, Site
 from tests.support.events import http_event
 from tests.support.leaks import Secret, Text
-from tests.support.stores import clients_of, everything
+from tests.support.stores import clients_of, everything, secrets_on_moto
 
 WORKERS: Final = 4
 _SECRET: Final = "it is a secret to everybody"
@@ -112,7 +109,7 @@ class InProcessSite(Site):
 
     def stored_secrets(self) -> list[Secret]:
         """Return the secrets that were stored since it began."""
-        return [each for name, value in self._stored for each in leaks.values(name, value)]
+        return [*self._stored]
 
     def turn(self) -> None:
         """Deliver a few events and serve the workers."""
@@ -131,27 +128,12 @@ class InProcessSite(Site):
 def in_process() -> Iterator[InProcessSite]:
     """Start the stack in this process (0.5 s); one at a time."""
     world = MotoWorld(Stack(), SystemClock(), webhook_secret=_SECRET)
-    with _stored() as stored, _logged() as logged, world as moto:
+    with secrets_on_moto() as stored, _logged() as logged, world as moto:
         site = InProcessSite(moto, moto_platform(moto), stored, logged)
         try:
             yield site
         finally:
             site.close()
-
-
-@contextmanager
-def _stored() -> Iterator[list[Secret]]:
-    """Keep the secrets that a world's clients store."""
-    found: list[Secret] = []
-
-    def observe(session: Session) -> None:
-        leaks.watch(session.events, lambda name, value: found.append((name, value)))
-
-    MotoWorld.observers.append(observe)
-    try:
-        yield found
-    finally:
-        MotoWorld.observers.remove(observe)
 
 
 @contextmanager
