@@ -272,6 +272,32 @@ def test_what_cannot_work_is_told_at_once_without_the_token(
     assert len(server.requests) == 1
 
 
+def test_a_repository_that_was_renamed_is_told_and_not_followed(
+    server: GitHubServer, comments: GitHubComments
+) -> None:
+    comment = server.add(7, BODY)
+    moved = {"Location": f"{server.api}/repositories/1/issues/comments/{comment.id}"}
+    server.always = Answer(307, "Moved Permanently", headers=moved)
+
+    with pytest.raises(Permanent, match=r"GitHub answered 307: moved to https.*/repositories/1/"):
+        comments.post(a_note(server, comment_id=comment.id), TOKEN, 10)
+
+    assert server.writes() == ["PATCH"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_answer_that_is_no_comment_is_no_success(
+    server: GitHubServer, comments: GitHubComments, known: bool
+) -> None:
+    server.script = [Answer(200, body=b"{}")]
+    comment_id = 101 if known else None
+    if not known:
+        server.script.insert(0, Answer(200, body=b"[]"))
+
+    with pytest.raises(Permanent, match="without a comment"):
+        comments.post(a_note(server, comment_id=comment_id), TOKEN, 10)
+
+
 @pytest.mark.parametrize("token", ["ghp_a\nb", "ghp_ü", "ghp a"])
 def test_a_token_that_is_none_is_not_sent(
     server: GitHubServer, comments: GitHubComments, token: str

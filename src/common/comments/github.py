@@ -130,10 +130,10 @@ def _on(issue: Issue, note: Note) -> Posted | None:
         return _edit(issue, found, note.body)
     if not note.make:
         return None
-    made = issue.create_comment(note.body)
+    made = _posted(issue.create_comment(note.body))
     first = _find(issue, note)
     if first is None or first == made.id:
-        return _posted(made)
+        return made
     issue.get_comment(made.id).delete()
     return _edit(issue, first, note.body)
 
@@ -167,6 +167,8 @@ def _edit(issue: Issue, comment_id: int, body: str) -> Posted:
 
 
 def _posted(comment: IssueComment) -> Posted:
+    if not comment.id or not comment.html_url:
+        raise Permanent("GitHub answered without a comment")
     return Posted(id=comment.id, url=comment.html_url)
 
 

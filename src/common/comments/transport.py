@@ -27,6 +27,7 @@ from urllib3.util.connection import create_connection
 from src.common.errors import Permanent, Transient
 from src.common.public_hosts import public_addresses
 
+_MESSAGE: Final = 200  # characters of a server's own words
 LARGEST: Final = 32 * 2**20  # bytes of one answer: a hundred comments of the largest size
 
 _T = TypeVar("_T")
@@ -132,6 +133,10 @@ class _Adapter(HTTPAdapter):
 
     def send(self, request: PreparedRequest, *args: Any, **named: Any) -> Response:
         response = super().send(request, *args, **named)
+        if response.is_redirect:  # of a renamed repository; PyGithub takes it for the comment
+            response.close()
+            where = response.headers["location"]
+            raise Permanent(f"GitHub answered {response.status_code}: moved to {where}"[:_MESSAGE])
         content, size = [], 0
         for chunk in response.iter_content(64 * 1024):
             size += len(chunk)
