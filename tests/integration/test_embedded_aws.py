@@ -39,6 +39,9 @@ def echo(event, context):
     return {"event": event, "pid": os.getpid(), "variable": os.environ.get("VARIABLE"),
             "who": boto3.client("sts").get_caller_identity()["Arn"], "tmp": os.environ["TMPDIR"]}
 
+def told(event, context):
+    return [event, context.aws_request_id]
+
 def read(event, context):
     return boto3.client("s3").get_object(Bucket=event["bucket"], Key=event["key"])["ETag"]
 
@@ -235,6 +238,16 @@ def test_an_asynchronous_event_is_repeated_under_its_request_id(
 
     assert ids[0] == ids[1]
     assert path.read_text().split()[2] != ids[0]
+
+
+def test_a_payload_of_any_kind_is_the_event(client: Client) -> None:
+    function(client, "told", role(client, "told"))
+    events = [None, None, False, 0, "", [], {}]
+
+    answers = [invoke(client, "told", event) for event in events]
+
+    assert [event for event, _ in answers] == events
+    assert len({request_id for _, request_id in answers}) == len(events)
 
 
 def test_a_function_has_a_few_processes_and_further_events_wait(

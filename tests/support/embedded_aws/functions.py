@@ -64,9 +64,11 @@ class ImageFunctions:
     def _request_id(self, event: Any, new: str) -> str:
         """Return the id that the event's first attempt had: Lambda repeats an event under its id.
 
-        ministack repeats in the thread of the first attempt, and with the very same event.
+        ministack repeats in the thread of the first attempt, and with the very same event. What is
+        neither map nor list (`null`, a number) may be the very same in two invocations.
         """
-        if getattr(self._delivery, "event", None) is not event:
+        repeated = getattr(self._delivery, "event", None) is event
+        if not (repeated and isinstance(event, dict | list)):
             self._delivery.event, self._delivery.request_id = event, new
         return str(self._delivery.request_id)
 
