@@ -221,7 +221,7 @@ GUARDS: Final = (
         8,
         "a watchdog is started before the hand-over",
         PERFORM,
-        "            self.ports.watchdogs.start(name, watchdog_input(order))\n",
+        "            self.ports.watchdogs.start(name, watchdog_input(order, view.run.trace_id))\n",
         "",
     ),
     Guard(

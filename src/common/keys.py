@@ -44,7 +44,7 @@ def new_trace_id() -> str:
 
 
 def trace_leg(trace_id: str, epoch_s: int) -> str:
-    """Return `<trace_id>:<epoch seconds>`, the trace id as one leg of a run carries it."""
+    """Return `<trace_id>:<epoch seconds>`: a trace, and when one of its legs began (`leg.py`)."""
     return f"{trace_id}:{epoch_s}"
 
 

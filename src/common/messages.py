@@ -94,7 +94,7 @@ class Dispatch(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchdogInput(Record):
-    """Input of a watchdog execution, made from the row alone so that repeating it changes nothing.
+    """Input of a watchdog execution, made from rows alone so that repeating it changes nothing.
 
     For an order, `start_by` and `end_by` are the row's and `due_at` is the earliest time at which
     its commands can be overdue. For the run itself (`num` `0000`), `start_by` and `end_by` are the
@@ -106,6 +106,7 @@ class WatchdogInput(Record):
     start_by: int
     end_by: int
     due_at: int
+    trace_id: str = ""  # for the log alone
     done: bool = False
     poked_at: int | None = None
     version: int = VERSION

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from src.common import keys
+from src.common import keys, leg
 from src.common.codec import decode
 from src.common.errors import NoLock
 from src.common.records import Lock, Run
@@ -37,16 +37,19 @@ class Orchestrator:
             ExceptionGroup: several runs had trouble. The others were moved on all the same.
         """
         remaining = getattr(context, "get_remaining_time_in_millis", lambda: PLENTY_MS)
+        began = self._ports.clock.now_ms()
         errors: list[Exception] = []
         due: list[Run] = []
         for run_id, marks in callbacks(event).items():
-            try:
-                self._advance(run_id, marks, remaining, due)
-            except Exception as error:
-                log.exception("moving %s on", run_id)
-                errors.append(error)
+            with leg.of(run_id, began):
+                try:
+                    self._advance(run_id, marks, remaining, due)
+                except Exception as error:
+                    log.exception("moving %s on", run_id)
+                    errors.append(error)
         for run in due:  # after all else, and without any lock: it may take a while
-            reporter(self._ports).progressed(run)
+            with leg.of(run.run_id, began, trace_id=run.trace_id):
+                reporter(self._ports).progressed(run)
         if len(errors) == 1:
             raise errors[0]
         if errors:
@@ -98,6 +101,7 @@ class Orchestrator:
             lock = lease.acquire(marks, remaining)
         if lock is None:
             return None
+        leg.traced(lock.trace_id)
         if lock.completed:
             self._ports.internal.put(keys.finished_key(run_id), EMPTY)
             return None

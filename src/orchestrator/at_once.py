@@ -12,7 +12,7 @@ import logging
 from dataclasses import replace
 from typing import Final
 
-from src.common import keys
+from src.common import keys, leg
 from src.common.errors import IacCiError
 from src.common.messages import Result
 from src.common.records import Lock, LockMove, Run
@@ -45,6 +45,8 @@ def begin(
         # in vain where the lock is held.
         results = {num: performer.result(run_id, num) for num in marks if len(marks) == 1}
         seen, run, orders = ports.runs.look(run_id, _rows(marks, results))
+        if run is not None:
+            leg.traced(run.trace_id)
         if run is None or seen is None or not (seen.idle and _in_order(run)):
             return None, seen
         view = View(

@@ -115,6 +115,7 @@ class Performer:
     def _watch_run(self, run: Run) -> None:
         task = WatchdogInput(
             run_id=run.run_id,
+            trace_id=run.trace_id,
             num=keys.PACKAGING,
             start_by=run.package_by,
             end_by=run.end_by,
@@ -148,7 +149,7 @@ class Performer:
         """Start the watchdog, then the worker; both may be repeated. Only this order suffers."""
         try:
             name = keys.execution_name(order.run_id, order.num)
-            self.ports.watchdogs.start(name, watchdog_input(order))
+            self.ports.watchdogs.start(name, watchdog_input(order, view.run.trace_id))
             dispatch = self._dispatch(order, view.run.trace_id)
             (self.ports.workers if order.use_lambda else self.ports.builds).start(dispatch)
         except Permanent as error:
@@ -232,13 +233,14 @@ class Performer:
         self.ports.internal.put(keys.ack_key(order.run_id, order.num), EMPTY)
 
 
-def watchdog_input(order: Order) -> WatchdogInput:
-    """Return the input of an order's watchdog: from its row alone, so repeating it is harmless."""
+def watchdog_input(order: Order, trace_id: str) -> WatchdogInput:
+    """Return the input of an order's watchdog: from rows alone, so repeating it is harmless."""
     assert order.start_by is not None
     assert order.end_by is not None
     assert order.dispatched_at is not None
     return WatchdogInput(
         run_id=order.run_id,
+        trace_id=trace_id,
         num=order.num,
         start_by=order.start_by,
         end_by=order.end_by,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from src.common import leg
 from src.common.errors import (
     BodyTooLarge,
     IacCiError,
@@ -21,6 +22,7 @@ from src.common.errors import (
     VersionRefused,
 )
 from src.common.ports import Clock, SecretSource
+from src.common.records import Run
 from src.common.status import OrderStatus
 from src.process_webhook.accept import Accept
 from src.process_webhook.authenticate import HEADER, authenticate, secrets_of
@@ -173,9 +175,19 @@ class ProcessWebhook:
             return _refusal(error)
 
     def _take_in(self, request: Request, *, signed: bool) -> tuple[int, dict[str, Any]]:
+        began = self.accept.clock.now_ms()
         run, answer = self.accept(request, signed=signed, strict=self.require_freshness)
         if run is None:
             return 200, answer
+        with leg.of(run.run_id, began, trace_id=run.trace_id):
+            try:
+                return self._start(run, request, answer)
+            except IacCiError as error:
+                return _refusal(error)
+
+    def _start(
+        self, run: Run, request: Request, answer: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
         self.accept.start(run, invoke=not request.wait)
         if request.wait:
             outcome = self.package(run.run_id)

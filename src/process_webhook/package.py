@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from src.common import budget, bundle, keys
+from src.common import budget, bundle, keys, leg
 from src.common.codec import decode, encode
 from src.common.comments.reporter import Reporter
 from src.common.errors import PackagingError, Permanent, Problem, Transient
@@ -75,6 +75,10 @@ class Package:
             Transient: the orchestrator did not come, or a service was not to be had: try again.
             Permanent: the request is gone.
         """
+        with leg.of(run_id, self.clock.now_ms()):
+            return self._patiently(run_id)
+
+    def _patiently(self, run_id: str) -> tuple[Result, str | None] | None:
         # Until the orchestrator came nobody but us guards the run, and the platform repeats us but
         # twice: what an outage costs is waited for here.
         until = self.clock.now_ms() + self.patience_s * 1000
@@ -91,6 +95,8 @@ class Package:
 
     def _once(self, run_id: str, until: int) -> tuple[Result, str | None] | None:
         run = self.runs.run(run_id)
+        if run is not None:
+            leg.traced(run.trace_id)
         if run is None or run.finished_at is not None or run.closing is not None:
             log.warning("packaging %s: the run is gone or over", run_id)
             return None

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, assert_never
 
-from src.common import keys
+from src.common import keys, leg
 from src.common.codec import encode
 from src.common.errors import VersionRefused
 from src.common.messages import Claim, Result, WatchdogInput, read_claim
@@ -44,6 +44,10 @@ class WatchdogCheck:
             log.error("%s", error)  # noqa: TRY400
             return {"done": False, "poked_at": event.get("poked_at")}
         now = self._clock.now_ms()
+        with leg.of(task.run_id, now, num=task.num, trace_id=task.trace_id):
+            return self._answer(task, now)
+
+    def _answer(self, task: WatchdogInput, now: int) -> dict[str, Any]:
         turn = self._turn(task, now)
         if turn is Turn.POKE:
             self._internal.put(keys.poke_key(task.run_id), encode({"num": task.num}))

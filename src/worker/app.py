@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from src.common import codec
+from src.common import codec, leg
 from src.common.errors import Permanent, Transient
 from src.common.messages import Claim, Dispatch, Result
 from src.common.ports import Clock, Uploads
@@ -100,8 +100,12 @@ class Worker:
             Transient: claiming or reporting got no answer; a repetition finds out what came of it.
         """
         dispatch = decide.read_dispatch(event)
-        name = f"{dispatch.run_id}:{dispatch.num}"
         now = self._clock.now_ms()
+        with leg.of(dispatch.run_id, now, num=dispatch.num, trace_id=dispatch.trace_id):
+            return self._handle(dispatch, context, now)
+
+    def _handle(self, dispatch: Dispatch, context: Context, now: int) -> dict[str, str]:
+        name = f"{dispatch.run_id}:{dispatch.num}"
         if now >= dispatch.start_by:
             _log.info("%s came %d ms after its start window", name, now - dispatch.start_by)
             return dict(_LEFT)

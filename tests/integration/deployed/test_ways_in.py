@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 
 import pytest
 from botocore.exceptions import ClientError
@@ -52,6 +53,15 @@ def test_a_signed_webhook_becomes_a_done_object_and_all_that_a_run_leaves(site: 
     assert lock is not None
     assert lock.completed
     assert site.adapters.internal.get(keys.ack_key(run_id, "0001")) is not None
+
+
+@pytest.mark.needs("logs")
+def test_every_function_logs_its_leg_of_a_trace(site: Site) -> None:
+    trace = uuid.uuid4().hex
+    site.finished(site.submit(job(order("only")), trace_id=trace))
+
+    for function in site.stack.functions:
+        site.until(lambda function=function: f'"trace_leg": "{trace}:' in site.log(function))
 
 
 @pytest.mark.needs("time")
