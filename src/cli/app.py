@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from src import __version__
+from src.cli.arguments import JobFile
 from src.cli.remote.app import app as remote
 
 app = typer.Typer(
@@ -21,10 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-JobFile = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The job, YAML or JSON.", show_default=False)
-]
 
 
 class Aws(StrEnum):

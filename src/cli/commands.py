@@ -65,7 +65,7 @@ def run_file(
             say(record.dumps(record.refusal(refused)))
         return _refuse(refused)
     except KeyboardInterrupt:
-        complain("interrupted twice, stopped at once")
+        complain("interrupted, stopped at once")
         return INTERRUPTED
     except IacCiError as error:
         complain(str(error))

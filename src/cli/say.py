@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
 
@@ -36,5 +37,16 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Print a message on stderr."""
-    print(text.encode("utf-8", "replace").decode(), file=sys.stderr)  # noqa: T201
+    """Print a message on stderr; where that is full too, the exit code has to say it."""
+    with contextlib.suppress(OSError):
+        print(text.encode("utf-8", "replace").decode(), file=sys.stderr)  # noqa: T201
+
+
+def settle() -> None:
+    """Let go of what stdout does not take, so that the end of the program does not try again."""
+    from src.cli import console
+
+    try:
+        sys.stdout.flush()
+    except OSError:
+        console.silence(sys.stdout)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import select
 import stat
+import sys
 from pathlib import Path
 from typing import Final
 
+STDIN: Final = "-"  # the path that means what is piped into this program
 MAX_BYTES: Final = 4 * 2**20  # as for a request's body
 _PIECE: Final = 2**16
 _KINDS: Final = {
@@ -23,6 +25,22 @@ def read(path: Path) -> bytes:
     Raises:
         ValueError: saying why it cannot be read: `cannot be read: No such file or directory`.
     """
+    data = _of_stdin() if str(path) == STDIN else _of_file(path)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"is over {MAX_BYTES} bytes")
+    return data
+
+
+def _of_stdin() -> bytes:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ValueError("cannot be read: nothing is piped into stdin")
+    try:
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+def _of_file(path: Path) -> bytes:
     try:
         # Opening a named pipe without a writer would wait for one, and so would a terminal's line.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -37,8 +55,6 @@ def read(path: Path) -> bytes:
         raise ValueError(f"cannot be read: {error.strerror}") from None
     finally:
         os.close(handle)
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"is over {MAX_BYTES} bytes")
     if kind == stat.S_IFIFO and not data:
         raise ValueError("cannot be read: it is a pipe, and nobody writes to it")
     return data

@@ -143,8 +143,10 @@ def _read_yaml(text: str, builder: Builder, what: str) -> None:
             _take(event, line, builder)
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
-        where = f"{error.problem or error.context} (column {mark.column + 1})"
-        raise refused(mark.line + 1, f"not valid YAML: {where}") from None
+        at_fault = "".join(text.split("\n")[mark.line : mark.line + 1])[mark.column :]
+        tab = "a tab, where only spaces indent" if at_fault.startswith("\t") else None
+        why = f"{tab or error.problem or error.context} (column {mark.column + 1})"
+        raise refused(mark.line + 1, f"not valid YAML: {why}") from None
     except yaml.YAMLError as error:  # a character that YAML does not admit
         raise _refused(f"not valid YAML: {' '.join(str(error).split())}") from None
     if builder.root is None:

@@ -224,6 +224,58 @@ def test_an_answer_that_could_not_be_written_is_no_success(
     assert process.stderr.endswith("writing the answer: No space left on device\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_no_room_for_an_answer_about_itself_is_told_in_a_line(option: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [IAC_CI, option], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (1, "[Errno 28] No space left on device\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_refusal_that_nobody_can_read_is_2_all_the_same(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [IAC_CI, "validate", tmp_path / "no.yaml"], stdout=full, stderr=full, check=False
+        )
+
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_no_place_for_temporary_files_is_told_in_a_line(
+    job: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "tempfile.py").write_text("""\
+def mkdtemp(*_, **__):
+    raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+NamedTemporaryFile = TemporaryDirectory = TemporaryFile = SpooledTemporaryFile = mkdtemp
+""")
+
+    done = iac_ci("run", job, *options, PYTHONPATH=str(tmp_path))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "[Errno 2] No usable temporary directory found in ['/tmp']\n"
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "graph"])
+def test_a_job_may_come_by_stdin(command: str) -> None:
+    done = subprocess.run(
+        [IAC_CI, command, "-"],
+        input="username: me\norders: {only: {cmds: ['true'], timeout: 30}}\n",
+        capture_output=True,
+        text=True,
+        timeout=ENDS_IN,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "only" in done.stdout or "1 order" in done.stdout
+
+
 def few_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 
@@ -407,7 +459,7 @@ def test_an_interrupt_while_the_program_starts_is_130(job: Path, tmp_path: Path)
 
     done = iac_ci("run", job, PYTHONPATH=str(tmp_path))
 
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 def test_second_interrupt_stops_at_once_and_leaves_no_children(

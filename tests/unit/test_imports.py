@@ -103,6 +103,12 @@ def test_help_and_completion_load_neither_engine_nor_validation() -> None:
     assert not {name for name in loaded if name.startswith(("src.local", "src.process_webhook"))}
 
 
+def test_the_entry_point_imports_nothing_before_it_minds_an_interrupt() -> None:
+    (loaded,) = loaded_by("src.cli.main")
+
+    assert loaded == {"src", "src.cli", "src.cli.main"}
+
+
 @cache
 def loaded_by(*modules: str) -> list[set[str]]:
     """Return what importing each module adds, one after the other in a process of their own."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from src.cli.arguments import JobFile
 from src.cli.remote.options import (
     PANEL,
     AsJson,
@@ -28,9 +28,7 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=PANEL)
 def submit(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The job, YAML or JSON.", show_default=False)
-    ],
+    file: JobFile,
     *,
     url: Url = None,
     function: FunctionName = None,

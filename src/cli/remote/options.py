@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -100,9 +99,7 @@ class Stack:
         text, name = None, Path(self.outputs or "")
         if self.outputs:
             try:
-                text = sys.stdin.read() if self.outputs == "-" else files.text(name)
-            except UnicodeDecodeError:
-                raise FileRefused(name, [Problem("", "is not UTF-8")]) from None
+                text = files.text(name)
             except ValueError as error:
                 raise FileRefused(name, [Problem("", str(error))]) from None
         try:
