@@ -25,12 +25,17 @@ Messages say what was being done and to which id ("fetching bundle of run-1:0003
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from src.common.records import Lock
+
+
+# What is told at once: a body of 4 MiB can hold far more mistakes than Lambda's answer of 6 MB.
+MOST_PROBLEMS: Final = 5000
+MOST_TEXT: Final = 1_000_000  # characters of theirs, of which JSON makes two at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +57,22 @@ class IacCiError(Exception):
     """Base of everything that iac-ci raises on purpose."""
 
 
+def bounded(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield the first problems, as many as can be told; the last one says that there are more."""
+    room = MOST_TEXT
+    for told, problem in enumerate(problems):
+        room -= len(problem.path) + len(problem.message)
+        if told == MOST_PROBLEMS or room < 0:
+            yield Problem("", f"there are more problems than these {told}")
+            return
+        yield problem
+
+
 class _Problems(IacCiError):
     summary = "invalid"
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(bounded(problems))
         super().__init__(f"{self.summary}: " + "; ".join(str(problem) for problem in self.problems))
 
 

@@ -45,8 +45,9 @@ def _url(url: str, *, file_urls: bool) -> str:
         host, user, password, _ = parts.hostname, parts.username, parts.password, parts.port
     except ValueError as error:
         raise ValueError(f"is no valid URL ({error})") from None
-    if parts.scheme not in ("https", "ssh", "file"):
-        raise ValueError(f"must be an https or ssh URL, not {parts.scheme}")
+    scheme = url.partition(":")[0]  # as it is written: git takes small letters alone
+    if scheme not in ("https", "ssh", "file"):
+        raise ValueError(f"must be an https or ssh URL, not {scheme}")
     if password is not None or (user is not None and parts.scheme != "ssh"):
         raise ValueError("must not hold credentials: name where they lie in git_token_location")
     if parts.query or parts.fragment or "?" in url or "#" in url:

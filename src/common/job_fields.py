@@ -22,6 +22,7 @@ PACKAGING: Final = 1200  # s, the deadline of packaging
 PRESIGN_EXPIRY: Final = 43_200  # s, 12 h
 PRESIGN_MARGIN: Final = 600  # s that a given expiry must exceed the longest timeout by
 ONE_STRING: Final = 131_071  # bytes: Linux starts no process with a longer argument or variable
+MAX_ENTRIES: Final = 10_000  # of a list or map; looking at each costs a kilobyte where it is wrong
 ENV_PREFIX: Final = "IAC_CI_"
 
 ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -167,7 +168,10 @@ def variable_of(path: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", last.upper())
 
 
-def _as_tuple(value: Any) -> Any:
+def _bounded(value: Any) -> Any:
+    """Refuse a list or map of too many entries before any is looked at; a list becomes a tuple."""
+    if isinstance(value, list | tuple | dict) and len(value) > MAX_ENTRIES:
+        raise ValueError(f"must hold at most {MAX_ENTRIES} entries, not {len(value)}")
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -181,7 +185,7 @@ def _list_or_map(value: Any) -> str | None:
     return "map" if isinstance(value, dict) else None
 
 
-AS_TUPLE: Final = BeforeValidator(_as_tuple)
+BOUNDED: Final = BeforeValidator(_bounded)
 Seconds = Annotated[int, Field(gt=0)]
 Number = Annotated[int, Field(gt=0, lt=2**53)]
 Text = Annotated[str, AfterValidator(unicode_text)]
@@ -189,19 +193,19 @@ OrderName = Annotated[str, AfterValidator(order_name)]
 Label = Annotated[str, AfterValidator(label)]
 CommentTag = Annotated[str, AfterValidator(tag)]
 Command = Annotated[Text, AfterValidator(command)]
-Commands = Annotated[tuple[Command, ...], AS_TUPLE, Field(min_length=1)]
-Names = Annotated[tuple[str, ...], AS_TUPLE, AfterValidator(_each_once)]
+Commands = Annotated[tuple[Command, ...], BOUNDED, Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BOUNDED, AfterValidator(_each_once)]
 EnvName = Annotated[str, AfterValidator(env_name)]
 EnvValue = Annotated[Text, AfterValidator(one_string)]
-Env = dict[EnvName, EnvValue]
+Env = Annotated[dict[EnvName, EnvValue], BOUNDED]
 GitUrl = Annotated[Text, AfterValidator(git_url)]
 GitRef = Annotated[Text, AfterValidator(git_ref)]
 Folder = Annotated[Text, AfterValidator(folder)]
-Inline = dict[Annotated[Text, AfterValidator(file_path)], Text]
+Inline = Annotated[dict[Annotated[Text, AfterValidator(file_path)], Text], BOUNDED]
 S3Location = Annotated[Text, AfterValidator(s3_location)]
 SecretLocation = Annotated[str, AfterValidator(secret_location)]
-_SecretList = Annotated[tuple[Annotated[str, AfterValidator(listed_secret)], ...], AS_TUPLE]
-_SecretMap = dict[EnvName, Annotated[str, AfterValidator(secret_path)]]
+_SecretList = Annotated[tuple[Annotated[str, AfterValidator(listed_secret)], ...], BOUNDED]
+_SecretMap = Annotated[dict[EnvName, Annotated[str, AfterValidator(secret_path)]], BOUNDED]
 SecretPaths = Annotated[
     Annotated[_SecretList, Tag("list")] | Annotated[_SecretMap, Tag("map")],
     Discriminator(_list_or_map),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
 from src.common import fieldpath
-from src.common.errors import JobRefused, Problem
+from src.common.errors import MOST_PROBLEMS, JobRefused, Problem
 
 MAX_DEPTH: Final = 32  # of maps and lists within each other; a job needs five
 LONG_NUMBER: Final = "holds a whole number of thousands of digits"
@@ -32,7 +32,7 @@ def load(text: str | bytes, field: str) -> Any:
         if len(made) != len(pairs):
             seen: set[str] = set()
             for name, _ in pairs:
-                if name in seen:
+                if name in seen and len(twins) <= MOST_PROBLEMS:
                     twins.append((made, name))
                 seen.add(name)
         return made
@@ -103,7 +103,8 @@ def _refused(field: str, message: str) -> JobRefused:
 def _twin_problems(
     value: Any, twins: list[tuple[dict[str, Any], str]], field: str
 ) -> Iterator[Problem]:
-    paths = {id(entry): path for path, entry in _walk(value, field)}
+    owners = {id(owner) for owner, _ in twins}
+    paths = {id(entry): path for path, entry in _walk(value, field) if id(entry) in owners}
     for owner, name in twins:
         # A map that a later equal key replaced is in the tree no more; then its key alone is named.
         path = paths.get(id(owner), field)

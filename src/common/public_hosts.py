@@ -18,12 +18,15 @@ from src.common.errors import Permanent
 Resolve = Callable[[str, int], list[Any]]
 
 # Addresses that Python calls global and that may lead to private ones all the same: IPv4 in IPv6
-# (compatible, translated by SIIT and NAT64, 6to4) and IPv6's former private range.
+# (compatible, translated by SIIT and NAT64, 6to4) and IPv6's former private range. And what IANA's
+# registries of special addresses call not global, and not every Python does: protocol assignments
+# (a cloud's metadata service lies there), 6to4 relays, documentation, segment routing.
 _NOT_PUBLIC: Final = tuple(
     ipaddress.ip_network(net)
     for net in (
         *("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16"),
         "fec0::/10",
+        *("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "5f00::/16"),
     )
 )
 
@@ -53,11 +56,10 @@ def public_addresses(host: str, port: int, resolve: Resolve | None = None) -> tu
 def is_public(address: str) -> bool:
     """Return whether an address is one of the public internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return is_public(str(ip.ipv4_mapped))
-        if any(ip in net for net in _NOT_PUBLIC):
-            return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        return is_public(str(ip.ipv4_mapped))
+    if any(ip in net for net in _NOT_PUBLIC):
+        return False
     return ip.is_global and not ip.is_multicast
 
 

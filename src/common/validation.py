@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from itertools import islice
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from src.common import fieldpath
-from src.common.errors import JobRefused, Problem
+from src.common.errors import JobRefused, Problem, bounded
 from src.common.fieldpath import shown
 from src.common.job_model import Job, OrderSpec
 from src.common.validation_rules import (
-    MAX_ORDERS,
     Nearest,
     RawOrder,
     graph_problems,
     order_problems,
     presign_problems,
     raw_orders,
-)
-
-MAX_PROBLEMS: Final = (
-    5000  # of one answer; a body of 4 MiB can hold more mistakes than an answer can
 )
 
 _DERIVED: Final = {"num", "path", "code", "start_window", "url_lifetime"}
@@ -67,10 +61,7 @@ def checked(
     if not isinstance(raw, dict):
         raise JobRefused([Problem("", f"a job must be a map, got {shown(raw)}")])
     made = _Made(raw, {"file_urls": file_urls}, code_buckets)
-    found = list(islice(made.problems(), MAX_PROBLEMS + 1))
-    if len(found) > MAX_PROBLEMS:
-        found[-1] = Problem("", f"there are more problems than these {MAX_PROBLEMS}")
-    if found:
+    if found := list(bounded(made.problems())):
         raise JobRefused(found)
     return made.head[0], made.specs
 
@@ -92,7 +83,7 @@ class _Made:
         yield from self._fields("", {**raw, "orders": ()}, JOB_FIELDS, Job, self.head)
         orders, problems = raw_orders(raw)
         yield from problems
-        for order in orders[:MAX_ORDERS]:
+        for order in orders:
             if order.is_map:
                 yield from self._order(order)
         yield from presign_problems(raw.get("presign_expiry"), orders)

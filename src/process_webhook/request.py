@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from src.common import jsontext, keys
-from src.common.errors import JobRefused, Problem
+from src.common.errors import JobRefused, Problem, bounded
 from src.common.fieldpath import key, shown
 from src.common.job import Job, digest, parse_job
 from src.common.validation_rules import Nearest
@@ -92,14 +92,14 @@ def parse_request(
     Raises:
         JobRefused: with every problem of envelope and job; a job's paths are relative to the job.
     """
-    problems = [*_envelope_problems(body, direct=direct), *carried.problems(body)]
+    problems = [*bounded(_envelope_problems(body, direct=direct)), *carried.problems(body)]
     try:
         raw_job = _raw_job(body)
         job = parse_job(raw_job, file_urls=file_urls, code_buckets=code_buckets)
     except JobRefused as refused:
         raise JobRefused([*problems, *refused.problems]) from None
     names = body.get("carried") or ()
-    if problems or (problems := list(carried.problems_in(job, names))):
+    if problems or (problems := list(bounded(carried.problems_in(job, names)))):
         raise JobRefused(problems)
     what = {"job": digest(raw_job), "done_endpt": body.get("done_endpt")}
     if body.get("rerun_of") is not None:

@@ -69,6 +69,8 @@ def of_job(**fields: Any) -> dict[str, str]:
         ({"git_repo": "ext::id"}, "git_repo", "must be an https or ssh URL"),
         ({"git_repo": "h:x::y"}, "git_repo", "must be an https or ssh URL"),
         ({"git_repo": "http://h/x"}, "git_repo", "must be an https or ssh URL, not http"),
+        ({"git_repo": "HTTPS://h/x"}, "git_repo", "must be an https or ssh URL, not HTTPS"),
+        ({"git_repo": "FILE:///etc"}, "git_repo", "must be an https or ssh URL, not FILE"),
         ({"git_repo": "--upload-pack=id"}, "git_repo", "must be an https or ssh URL"),
         ({"git_repo": "ssh://-oProxyCommand=id/x"}, "git_repo", "must be of the form ssh://"),
         ({"git_repo": "git@-oProxyCommand:x"}, "git_repo", "must be an https or ssh URL"),
@@ -382,6 +384,48 @@ def test_usual_refs_are_admitted(ref: str) -> None:
     raw = {"username": "ada", "orders": [ORDER], "git_repo": "https://h/x", "git_ref": ref}
 
     assert parse_job(raw).git_ref == ref
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("cmds", [1] * 10_001),
+        ("dependencies", ["b"] * 10_001),
+        ("env", {f"-{at}": 1 for at in range(10_001)}),
+        ("inline", {f"/{at}": 1 for at in range(10_001)}),
+        ("ssm_paths", {f"-{at}": 1 for at in range(10_001)}),
+        ("secret_manager_paths", [1] * 10_001),
+    ],
+)
+def test_entries_of_what_has_too_many_are_not_looked_at(field: str, given: Any) -> None:
+    """Each wrong entry costs a kilobyte, and a body of 4 MiB holds two million."""
+    found = of_order(**{field: given})
+
+    message = f"must hold at most 10000 entries, not 10001, got a {_kind(given)}"
+    assert found[f"orders[0].{field}"] == message
+    assert not [path for path in found if path.startswith(f"orders[0].{field}.")]
+
+
+def _kind(given: Any) -> str:
+    return "map" if isinstance(given, dict) else "list"
+
+
+def test_orders_beyond_the_limit_are_not_looked_at_one_by_one() -> None:
+    assert problems({"username": "ada", "orders": [{}] * 1001}) == {
+        "orders": "must hold 1 to 1000 orders, got 1001"
+    }
+
+
+def test_answer_is_bounded_by_its_text_too() -> None:
+    orders = {"é" * 100 + str(at): {"é" * 100 + str(n): 1 for n in range(50)} for at in range(200)}
+
+    with pytest.raises(JobRefused) as refused:
+        parse_job({"username": "ada", "orders": orders})
+
+    told = refused.value.problems
+    assert 500 < len(told) < 5000
+    assert told[-1] == Problem("", f"there are more problems than these {len(told) - 1}")
+    assert len(json.dumps([problem.as_dict() for problem in told])) < 3_000_000
 
 
 def test_answer_is_bounded_whatever_the_body_holds() -> None:

@@ -33,6 +33,10 @@ pytestmark = pytest.mark.unit
         ("::169.254.169.254", False),  # IPv4-compatible
         ("::ffff:0:169.254.169.254", False),  # translated by SIIT
         ("fec0::1", False),  # site-local, once
+        ("192.0.0.192", False),  # protocol assignments: the metadata service of another cloud
+        ("192.88.99.1", False),  # 6to4 relays
+        ("3fff::1", False),  # documentation
+        ("5f00::1", False),  # segment routing
     ],
 )
 def test_an_address_is_public_or_not(address: str, *, public: bool) -> None:

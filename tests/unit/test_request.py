@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.common.errors import JobRefused
+from src.common.errors import JobRefused, Problem
 from src.process_webhook.request import Request, parse_body, parse_request
 
 pytestmark = pytest.mark.unit
@@ -45,6 +45,24 @@ def test_job_as_object_and_as_base64_are_alike() -> None:
     assert as_object.raw_job == JOB
     assert (as_object.run_id, as_object.trace_id, as_object.issued_at) == ("r-1", "00ABCDEF", 5)
     assert as_object.done_endpt == "s3://d/x"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({**{f"x{at}": 1 for at in range(9000)}, "job": JOB}),
+        json.dumps({"job": JOB, "rerun_of": "r", "carried": [f"x{at}" for at in range(9000)]}),
+        '{"a": 1' + ', "a": 1' * 9000 + "}",
+    ],
+    ids=["unknown fields", "carried orders", "equal keys"],
+)
+def test_answer_is_bounded_whatever_the_envelope_holds(body: str) -> None:
+    with pytest.raises(JobRefused) as refused:
+        parse_request(parse_body(body))
+
+    told = refused.value.problems
+    assert len(told) == 5001
+    assert told[-1] == Problem("", "there are more problems than these 5000")
 
 
 def test_job_digest_tells_jobs_apart_and_nothing_else() -> None:
