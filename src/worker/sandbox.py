@@ -26,9 +26,12 @@ def scratch(environ: Mapping[str, str]) -> Path | None:
 def as_found(folder: Path) -> Iterator[None]:
     """Remove in the end what was put into `folder` within the block; what lay there before stays.
 
-    But for folders of ours: those are of an order whose process died.
+    But for folders of ours: those are of an order whose process died, and are none of the next
+    one's business, so they go first.
     """
-    kept = {path for path in folder.iterdir() if not path.name.startswith(PREFIX)}
+    for path in folder.glob(f"{PREFIX}*"):
+        remove(path)
+    kept = set(folder.iterdir())
     try:
         yield
     finally:

@@ -274,6 +274,22 @@ def test_what_commands_leave_in_the_sandbox_is_gone_before_the_next_order(
     assert (tmp_path / "elsewhere").exists()
 
 
+def test_an_order_finds_no_folder_of_one_that_killed_its_worker_but_what_it_put_beside(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    """Nobody tidied up after it: docs/SECURITY.md says what is left open."""
+    (tmp_path / "iac-ci-died" / "home").mkdir(parents=True)
+    (tmp_path / "iac-ci-died" / "home" / ".netrc").write_text("another order's")
+    (tmp_path / "beside").write_text("of the same order")
+
+    result = run(bucket, bucket.order(f"ls {tmp_path}"), folder=tmp_path, scratch=tmp_path)
+
+    _, *found = result.log.split()
+    assert "beside" in found
+    assert [name for name in found if name.startswith("iac-ci-")] != ["iac-ci-died"]
+    assert "iac-ci-died" not in found
+
+
 def test_the_sandbox_is_emptied_only_after_the_result_was_sent(
     bucket: Bucket, tmp_path: Path
 ) -> None:
