@@ -119,8 +119,8 @@ class Commands:
                     return stop
                 self._reap_orphan()
                 self._pump(watch.pause_s() if waitable else min(watch.pause_s(), _TURN_S))
-        self._drain()
         self._gone(self._settle_s)  # for the last words of `>(tee log)`; a server goes on
+        self._drain()  # after it: who ends may have said something since the last time we read
         return process.returncode
 
     def end(self, *, at_once: bool = True) -> bool:

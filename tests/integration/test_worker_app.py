@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,6 +26,7 @@ from src.common.plain import VERSION
 from src.common.status import OrderStatus
 from src.worker import kin
 from src.worker.app import Invocation
+from src.worker.process import Commands
 from src.worker.sandbox import scratch
 from tests.support.worker import PACE, Bucket, a_worker, is_running, pids, run, until
 
@@ -151,6 +153,22 @@ def test_command_that_closed_its_output_is_waited_for(bucket: Bucket) -> None:
 
 def test_last_words_of_a_process_substitution_are_in_the_log(bucket: Bucket) -> None:
     order = bucket.order("echo words > >(sleep 0.05; cat)", "echo next")
+    patient = replace(PACE, settle_s=20)
+
+    assert run(bucket, order, pace=patient).log.endswith("words\n$ echo next\nnext\n")
+
+
+def test_last_words_that_come_while_nobody_reads_are_before_the_next_command(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Commands._left
+
+    def late(self: Commands) -> list[int]:
+        time.sleep(0.2)  # a busy machine: who was left says its words, and ends
+        return look(self)
+
+    monkeypatch.setattr(Commands, "_left", late)
+    order = bucket.order("echo words > >(sleep 0.1; cat)", "echo next")
     patient = replace(PACE, settle_s=20)
 
     assert run(bucket, order, pace=patient).log.endswith("words\n$ echo next\nnext\n")
