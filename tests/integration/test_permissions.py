@@ -31,6 +31,8 @@ def test_every_call_is_granted_and_every_grant_is_needed_or_listed_with_the_reas
 
     report = Report.of(plan, calls)
     assert len(calls) > 50
+    looked = {call.resource.rpartition("/")[2] for call in calls if call.handler == "worker"}
+    assert looked == {"exec.zip", "cancel"}, "what a worker reads"
     assert may_pass_roles(calls) == []
     assert not report.findings, "\n" + "\n".join(map(report.line, report.findings))
     assert report.table in README.read_text(), f"README.md shows another table:\n{report.table}"

@@ -73,6 +73,7 @@ class ScriptedWorker:
         if answer != CREATED:
             assert answer in {EXISTS, 403}, f"claiming {dispatch.name}: {answer}"
             return
+        adapters.internal.get(dispatch.stop_key)  # as it does every few seconds
         with as_handler(""):  # a test that looks on is no worker
             self.before(dispatch)
         self.started[dispatch.name] += 1

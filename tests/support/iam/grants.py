@@ -1,4 +1,7 @@
-"""What the plan of 02-deploy grants: each role's policy and trust, and who may invoke functions."""
+"""What the plan of 02-deploy grants: each role's policy and trust, and who may invoke functions.
+
+What could grant beside what is read here is an error, not silence.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.support.iam.patterns import covers_action, covers_arn, holds
-from tests.support.terraform.plan import Plan, Resource
+from tests.support.terraform.plan import UNKNOWN, Plan, Resource
 
 ASSUME: Final = "sts:AssumeRole"
+ANYBODY: Final = "*"
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Role:
 
     def may_be_assumed_by(self, service: str, context: Mapping[str, str]) -> bool:
         """Return whether the AWS service of that name may take the role."""
-        trusting = [one for one in self.trust if service in one.principals]
+        trusting = [one for one in self.trust if {service, ANYBODY} & {*one.principals}]
         return allowed(trusting, ASSUME, "*", context)
 
 
@@ -59,7 +63,13 @@ def allowed(
 
 
 def roles(plan: Plan) -> dict[str, Role]:
-    """Return the plan's roles by key."""
+    """Return the plan's roles by key.
+
+    Raises:
+        NotImplementedError: one may have grants that are not looked at.
+    """
+    if unread := [each for each in plan.resources.values() if _may_grant(each)]:
+        raise NotImplementedError(f"grants that nobody reads: {unread}")
     found = {}
     for role in plan.all("aws_iam_role"):
         policies = [one for one in plan.all("aws_iam_role_policy") if one["role"] == role["name"]]
@@ -69,6 +79,18 @@ def roles(plan: Plan) -> dict[str, Role]:
             trust=statements(role, "assume_role_policy"),
         )
     return found
+
+
+def _may_grant(resource: Resource) -> bool:
+    """Whether a resource grants something to a role in another way than by a policy of its own."""
+    if resource.type != "aws_iam_role":
+        return resource.type.startswith("aws_iam_") and resource.type != "aws_iam_role_policy"
+    # Unless the HCL sets them, only the apply tells what they are.
+    given = {name for name in _INLINE if resource.values.get(name) not in (None, UNKNOWN)}
+    return bool(given | (_INLINE & resource.refers.keys()))
+
+
+_INLINE: Final = frozenset({"inline_policy", "managed_policy_arns"})
 
 
 def bucket_statements(plan: Plan) -> tuple[Statement, ...]:
@@ -90,15 +112,22 @@ def statements(resource: Resource, path: str) -> tuple[Statement, ...]:
 def _statement(given: Mapping[str, Any]) -> Statement:
     if unknown := given.keys() - _ELEMENTS:
         raise NotImplementedError(f"elements of a statement: {sorted(unknown)}")
-    principal = given.get("Principal", {})
     return Statement(
         sid=given.get("Sid", ""),
         allows=given["Effect"] == "Allow",
         actions=tuple(_list(given["Action"])),
         resources=tuple(_list(given.get("Resource", "*"))),
         condition=given.get("Condition", {}),
-        principals=tuple(_list(principal if principal == "*" else principal.get("Service", []))),
+        principals=_principals(given.get("Principal", {})),
     )
+
+
+def _principals(given: Any) -> tuple[str, ...]:
+    if given in (ANYBODY, {"AWS": ANYBODY}):
+        return (ANYBODY,)
+    if given.keys() - {"Service"}:
+        raise NotImplementedError(f"principals of a statement: {given}")
+    return tuple(_list(given.get("Service", [])))
 
 
 _ELEMENTS: Final = {"Sid", "Effect", "Action", "Resource", "Condition", "Principal"}
