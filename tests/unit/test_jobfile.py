@@ -156,7 +156,7 @@ def test_yaml_that_is_no_plain_document_is_refused(text: str, message: str) -> N
     [
         ("", "the job file is empty"),
         ("a: 1", "line 1: not valid JSON: Expecting value (column 1)"),
-        ('{"a": 1,\n}', "line 2: not valid JSON"),
+        ('{"a": 1,\n"b" 2}', "line 2: not valid JSON"),
         ('{"a": 1,\n"b": NaN}', "line 2: NaN is no JSON number"),
         ("[" * 100_000, "is nested more than 32 levels deep"),
         ("[" * 40 + "]" * 40, "line 1: maps and lists are nested more than 32"),

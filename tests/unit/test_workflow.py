@@ -132,7 +132,7 @@ def test_no_job_lets_a_test_be_skipped_but_on_localstack(jobs: dict[str, Any]) -
         if "make test" in step.get("run", "")
     ]
 
-    assert len(tests) == 5
+    assert len(tests) == 6
     assert [name for name, run in tests if not run.startswith("STRICT=1 ")] == ["localstack"]
 
 
@@ -175,6 +175,13 @@ def test_jobs_that_install_different_packages_keep_different_caches(jobs: dict[s
 
     assert locks.pop("audit") == "requirements/*.lock"
     assert {*locks.values()} == {"requirements/dev.lock"}
+
+
+def test_units_are_tested_on_every_python_that_the_handlers_are(jobs: dict[str, Any]) -> None:
+    """What Python itself says of bad input is not the same in all of them."""
+    runs = [step.get("run", "") for step in jobs["phase2-handlers"]["steps"]]
+
+    assert [run for run in runs if "-m unit" in run] == ['STRICT=1 make test ARGS="-m unit"']
 
 
 def test_the_token_is_told_to_the_steps_that_need_it_alone(jobs: dict[str, Any]) -> None:
