@@ -45,7 +45,7 @@ def test_the_first_job_is_one_that_the_webhook_takes(tmp_path: Path) -> None:
     secret = (tmp_path / "webhook-secret").read_text().strip()
 
     sent = run(
-        script(DEPLOY, "curl --fail"),
+        script(DEPLOY, "curl --silent"),
         tmp_path,
         curl='printf "%s\\n" "$@"',
         terraform="printf https://api.example/webhook",

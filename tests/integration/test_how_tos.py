@@ -178,6 +178,7 @@ def test_on_monday_events_and_log_tell_of_a_run_whose_rows_expired(
             WORKER_LOG_GROUP=f"/aws/lambda/{STACK.functions[WORKER].name}",
         )
         assert part in told
+    assert f"{run_id}:0001| hello from iac-ci" in told.splitlines()
 
 
 def expire(clients: Clients, run_id: str) -> None:
