@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -52,6 +56,21 @@ def check_replaceable(path: Path, option: str, *, used: Iterable[Path] = ()) -> 
         partial.unlink()
     except OSError as error:
         raise FileRefused(path, [Problem(option, f"cannot be written: {error.strerror}")]) from None
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep others who ask for the same folder waiting, so that what is written there fits together.
+
+    A file system that knows no locks keeps nobody waiting.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _beside(path: Path) -> Path:

@@ -53,12 +53,17 @@ def dumps(record: object) -> str:
 def write(report: RunReport, folder: Path) -> None:
     """Write `<order>.log` of each order that ran, `events.jsonl` and, last, `run.json`.
 
-    Each file appears whole or not at all.
+    Each file appears whole or not at all. Of runs that share the folder the last to end is kept.
 
     Raises:
         OSError: a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with files.alone(folder):
+        _write(report, folder)
+
+
+def _write(report: RunReport, folder: Path) -> None:
     for name in _earlier(folder) | {order.name for order in report.orders}:
         (folder / f"{name}.log").unlink(missing_ok=True)
     for order in report.orders:

@@ -26,6 +26,7 @@ TAIL_LINES: Final = 15
 MAX_TAILS: Final = 5
 BAR_CELLS: Final = (12, 40)
 WIDE: Final = 64  # columns from which the table has a timeline
+NARROW: Final = 32  # columns below which a status is its sign alone
 WENT_WRONG: Final = frozenset({OrderStatus.FAILED, OrderStatus.TIMED_OUT})
 
 
@@ -64,25 +65,19 @@ def _chosen(orders: Sequence[OrderView | OrderState]) -> list[OrderView | OrderS
 def _table(
     report: RunReport | RunState, rows: Sequence[OrderView | OrderState], console: Console
 ) -> Table:
-    wide = console.width >= WIDE
+    wide, narrow = console.width >= WIDE, console.width < NARROW
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("order", no_wrap=not wide, overflow="fold")
-    table.add_column("status", no_wrap=True)
+    table.add_column("order", overflow="fold")
+    table.add_column("" if narrow else "status", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     if wide:
         table.add_column("exit", justify="right", no_wrap=True)
         table.add_column("timeline", overflow="fold")
     bar = _bar_cells(rows, console.width)
     for order in rows:
-        cells = [
-            Text(order.name),
-            Text(
-                f"{style.sign(order.status, ascii_only=is_ascii(console))} "
-                f"{style.word(order.status)}",
-                style.COLOUR[order.status],
-            ),
-            Text(_time(order)),
-        ]
+        sign = style.sign(order.status, ascii_only=is_ascii(console))
+        status = sign if narrow else f"{sign} {style.word(order.status)}"
+        cells = [Text(order.name), Text(status, style.COLOUR[order.status]), Text(_time(order))]
         if wide:
             cells.append(Text("" if order.exit_code is None else str(order.exit_code)))
             cells.append(_timeline(order, report, bar, ascii_only=is_ascii(console)))

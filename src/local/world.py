@@ -132,7 +132,8 @@ class World:
 
     def failed(self, delivery: Delivery, error: object) -> None:
         """Repeat a failed delivery as Lambda does: twice, then it is dropped."""
-        log.warning("%s, attempt %d: %s", delivery.function, delivery.attempt, error)
+        if not self.has_stopped():  # else it was told to, and who said so knows
+            log.warning("%s, attempt %d: %s", delivery.function, delivery.attempt, error)
         if delivery.attempt <= len(RETRY_DELAYS_S):
             again = replace(delivery, attempt=delivery.attempt + 1)
             self._after(RETRY_DELAYS_S[delivery.attempt - 1], lambda: self._queue.append(again))

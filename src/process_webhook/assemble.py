@@ -27,7 +27,7 @@ from src.process_webhook.sources import CodeSources
 class Ports:
     """All that process_webhook touches.
 
-    `each` does the uploads, side by side or in turn; `stopped` tells whether to give up fetching.
+    `each` does the uploads, side by side or in turn; `stopped` tells whether to give up packaging.
     """
 
     runs: RunStore
@@ -89,6 +89,7 @@ def assemble(ports: Ports, policy: Policy) -> ProcessWebhook:
             ),
             each=ports.each,
             patience_s=policy.patience_s,
+            stopped=ports.stopped,
         ),
         webhook_secret=WebhookSecret(ports.secrets, policy.webhook_secret_parameter, ports.clock),
         require_freshness=policy.require_freshness,

@@ -65,6 +65,7 @@ class Package:
     sources: Callable[[Job], AbstractContextManager[Code]]
     each: Each
     patience_s: int  # how long it waits, for services and for the orchestrator, before it raises
+    stopped: Callable[[], bool] = lambda: False  # whether to give up at once
 
     def __call__(self, run_id: str) -> tuple[Result, str | None] | None:
         """Package a run; None when there is nothing to do (any more).
@@ -220,7 +221,8 @@ class Package:
             pause_s = min(longest_s, 2 * pause_s)
 
     def _given_up(self, until: int) -> bool:
-        return self.clock.now_ms() >= until or budget.left_s() < _TO_RAISE_S
+        over = self.clock.now_ms() >= until or budget.left_s() < _TO_RAISE_S
+        return over or self.stopped()
 
 
 def _noted(problems: dict[Problem, None], work: Callable[[], _T]) -> _T | None:

@@ -409,6 +409,37 @@ def test_interrupted_run_ends_its_children_and_says_cancelled(
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
+def test_interrupt_waits_for_no_repository_that_does_not_answer(tmp_path: Path) -> None:
+    git = tmp_path / "bin" / "git"
+    git.parent.mkdir()
+    git.write_text(
+        f"#!/bin/sh\necho $$ >{tmp_path}/new && mv {tmp_path}/new {tmp_path}/pid\nsleep 600\n"
+    )
+    git.chmod(0o755)
+    job = tmp_path / "job.yaml"
+    job.write_text(f"git_repo: file://{tmp_path}/none\n{JOB}")
+
+    with subprocess.Popen(
+        [IAC_CI, "run", job],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PATH": f"{git.parent}:{os.environ['PATH']}"},
+    ) as child:
+        until = time.monotonic() + ENDS_IN
+        while not (tmp_path / "pid").exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        since = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        told, complaints = child.communicate(timeout=ENDS_IN)
+
+    assert time.monotonic() - since < 10  # of the twenty that it would be tried for
+    assert (child.returncode, complaints) == (130, "")
+    assert "cancelled" in told
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
 def test_interrupted_run_writes_a_page_that_says_cancelled(long_job: Path, tmp_path: Path) -> None:
     page = tmp_path / "pages" / "run.html"
     page.parent.mkdir()

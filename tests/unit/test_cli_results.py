@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,6 +107,18 @@ def test_narrow_terminals_get_a_narrow_table() -> None:
     assert "timeline" not in lines[0]
 
 
+@pytest.mark.parametrize("width", [20, 31, 32, 63])
+def test_a_long_name_takes_neither_status_nor_time_from_a_narrow_table(width: int) -> None:
+    lines = shown(report(order("a-rather-long-name-of-an-order" * 2)), width=width)
+
+    status = "✓ succeeded" if width >= 32 else "✓"
+    assert lines[1].split("  ")[1:] == [status, "0.5 s"]
+    assert all(len(line) <= width for line in lines[:-1])
+    assert (
+        "".join(line.split(" ")[0] for line in lines[1:-1]) == "a-rather-long-name-of-an-order" * 2
+    )
+
+
 def test_logs_of_what_went_wrong_follow_harmless_and_bounded() -> None:
     log = "".join(f"line {n}\n" for n in range(50)) + "\x1b[31m[bold]Error[/bold]\n"
 
@@ -186,3 +201,18 @@ def test_files_of_an_earlier_run_are_replaced_whole(tmp_path: Path) -> None:
     record.write(report(order("a", log="short\n")), tmp_path)
 
     assert (tmp_path / "a.log").read_text() == "short\n"
+
+
+def test_who_keeps_a_record_waits_for_who_is_at_it(tmp_path: Path) -> None:
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    writing = threading.Thread(target=record.write, args=(report(order("a")), tmp_path))
+
+    writing.start()
+    writing.join(0.2)
+    meanwhile = list(tmp_path.iterdir())
+    os.close(other)
+    writing.join(20)
+
+    assert meanwhile == []
+    assert (tmp_path / record.RUN).exists()
