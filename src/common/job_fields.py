@@ -40,7 +40,7 @@ _SECRET_PATH: Final = re.compile(r"[A-Za-z0-9_./@+=:-]{1,2048}")
 def order_name(name: str) -> str:
     """Check an order's name."""
     if name.startswith("_"):
-        raise ValueError("names starting with _ are reserved")
+        raise ValueError("must not start with _, which is reserved")
     if not keys.ORDER_NAME.fullmatch(name):
         raise ValueError("must be 1 to 80 of the characters A-Z a-z 0-9 . _ -")
     return name
@@ -90,7 +90,7 @@ def env_name(name: str) -> str:
     if not ENV_NAME.fullmatch(name):
         raise ValueError("must be a variable's name: letters, digits and _, no digit first")
     if name.startswith(ENV_PREFIX):
-        raise ValueError(f"names starting with {ENV_PREFIX} are reserved")
+        raise ValueError(f"must not start with {ENV_PREFIX}, which is reserved")
     return name
 
 
@@ -121,7 +121,7 @@ def _inner_path(path: str) -> str:
 def s3_location(location: str) -> str:
     """Check `s3://bucket/key.zip`."""
     if not _S3.fullmatch(location):
-        raise ValueError("must be of the form s3://bucket/key.zip")
+        raise ValueError("must be s3://bucket/key.zip, the bucket with 3 to 63 of a-z 0-9 . -")
     return location
 
 

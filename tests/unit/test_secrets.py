@@ -138,7 +138,7 @@ def test_every_missing_path_is_named_by_field_and_value() -> None:
     [
         ('{"X": "hunter2"}', 'sets the variable "X", as orders[0].ssm_paths.X does'),
         ('{"bad-name": "hunter2"}', 'has the key "bad-name", which must be a variable'),
-        ('{"IAC_CI_X": "hunter2"}', "which names starting with IAC_CI_ are reserved"),
+        ('{"IAC_CI_X": "hunter2"}', "which must not start with IAC_CI_, which is reserved"),
         ('{"Y": "hunter2\\u0000"}', "the value of Y must not hold a NUL character"),
         ('{"Y": "hunter2\\ud800"}', "the value of Y is not valid Unicode"),
         ("hunter2" * 20_000, "the value of JSON must not be over 131071 bytes"),
