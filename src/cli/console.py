@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from typing import Final, TextIO
 
 from rich.console import Console
+
+
+WIDTH: Final = 80  # columns, where COLUMNS=0 says that nobody knows them
 
 
 class SteadyConsole(Console):
@@ -23,9 +26,12 @@ def console(stream: TextIO) -> SteadyConsole:
     """Return a console on `stream`; characters that its encoding lacks are shown as `?`."""
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")
-    return SteadyConsole(
+    made = SteadyConsole(
         file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False, log_path=False
     )
+    if not made.width:
+        made.width = WIDTH
+    return made
 
 
 def can_redraw(target: Console) -> bool:

@@ -321,14 +321,16 @@ orders:
         {"PYTHONIOENCODING": "ascii", "TERM": "dumb"},
         {"COLUMNS": "40", "NO_COLOR": "1"},
         {"COLUMNS": "1"},
+        {"COLUMNS": "0"},
     ],
-    ids=["ascii", "narrow", "absurd"],
+    ids=["ascii", "narrow", "absurd", "unknown"],
 )
 def test_odd_terminals_are_no_reason_to_fail(job: Path, env: Mapping[str, str]) -> None:
     done = iac_ci("run", job, **env)
 
     assert done.returncode == 1
     assert done.stderr == ""
+    assert " failed in " in done.stdout
 
 
 def test_terminal_sees_progress_in_place_and_a_table_at_the_end(job: Path) -> None:
