@@ -8,7 +8,6 @@ from typing import Final, TextIO
 
 from rich.console import Console
 
-
 WIDTH: Final = 80  # columns, where COLUMNS=0 says that nobody knows them
 
 

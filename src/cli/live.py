@@ -70,9 +70,13 @@ class LiveView:
         self._longest_name = max(map(len, orders.values()), default=0)
         self.tick()
 
-    def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
-        """Move an order; the next tick shows it."""
-        self.board.change(num, status, at_ms)
+    def order_changed(
+        self, num: str, status: OrderStatus, at_ms: int, reason: str | None = None
+    ) -> None:
+        """Move an order; the next tick shows it, and why in place of its last line."""
+        row = self.board.change(num, status, at_ms)
+        if row is not None and reason:
+            row.news = reason
 
     def line(self, num: str, text: str) -> None:
         """Keep the last line that says something; the next tick shows it."""

@@ -51,12 +51,16 @@ class PlainView:
         self._width = min(max(map(len, orders.values()), default=0), NAME_WIDTH)
         self._say(f"run {run_id}: {count(len(orders), 'order')}")
 
-    def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
+    def order_changed(
+        self, num: str, status: OrderStatus, at_ms: int, reason: str | None = None
+    ) -> None:
         """Say what an order came to; that it is about to start is said once it runs."""
         row = self.board.change(num, status, at_ms)
         if row is None or status is OrderStatus.DISPATCHING:
             return
-        self._say(self._prefix(at_ms, row.name) + style.word(status), style.COLOUR[status])
+        why = f": {clean(reason)}" if reason and reason != status else ""
+        said = style.word(status) + why
+        self._say(self._prefix(at_ms, row.name) + said, style.COLOUR[status])
 
     def line(self, num: str, text: str, at_ms: int | None = None) -> None:
         """Print a log line, of a time or of now."""

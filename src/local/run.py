@@ -49,8 +49,10 @@ class Watcher(Protocol):
     def accepted(self, run_id: str, orders: Mapping[str, str]) -> None:
         """The job was accepted; `orders` maps numbers to names."""
 
-    def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
-        """An order's row was written with another status."""
+    def order_changed(
+        self, num: str, status: OrderStatus, at_ms: int, reason: str | None = None
+    ) -> None:
+        """An order's row was written with another status; `reason` as in the row."""
 
     def line(self, num: str, text: str) -> None:
         """An order printed a line."""
@@ -227,4 +229,4 @@ class _Local:
         now = self._world.clock.now_ms()
         for order in change.orders:
             if order.rev:  # else it was put as ended in a run that closed before it was packaged
-                self._watcher.order_changed(order.num, order.status, now)
+                self._watcher.order_changed(order.num, order.status, now, order.reason)

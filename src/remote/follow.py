@@ -27,8 +27,10 @@ class Watcher(Protocol):
     def accepted(self, run_id: str, orders: Mapping[str, str]) -> None:
         """The run's orders are known; `orders` maps numbers to names."""
 
-    def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
-        """An order has another status."""
+    def order_changed(
+        self, num: str, status: OrderStatus, at_ms: int, reason: str | None = None
+    ) -> None:
+        """An order has another status; `reason` where its commands do not say why."""
 
     def tick(self) -> None:
         """Some time passed."""
@@ -122,12 +124,12 @@ class Follower:
             return
         now = self._clock.now_ms()
         began = [
-            (at, order.num, order.status if order.status in ACTIVE else OrderStatus.RUNNING)
+            (at, order.num, order.status if order.status in ACTIVE else OrderStatus.RUNNING, None)
             for order in state.orders
             if (at := order.started_at or order.dispatched_at) is not None
         ]
         ended = [
-            (_ended_at(order, state.created_at, now), order.num, order.status)
+            (_ended_at(order, state.created_at, now), order.num, order.status, order.reason)
             for order in state.orders
             if order.ended
         ]
@@ -138,9 +140,9 @@ class Follower:
         self._on_poll(state)
         self._change(ended)
 
-    def _change(self, changes: Iterable[tuple[int, str, OrderStatus]]) -> None:
-        for at, num, status in sorted(changes, key=lambda change: change[0]):
-            self._watcher.order_changed(num, status, at)
+    def _change(self, changes: Iterable[tuple[int, str, OrderStatus, str | None]]) -> None:
+        for at, num, status, reason in sorted(changes, key=lambda change: change[0]):
+            self._watcher.order_changed(num, status, at, reason)
 
 
 def _ended_at(order: OrderState, created_at: int, now: int) -> int:

@@ -143,7 +143,7 @@ def test_submit_that_waits_shows_people_how_it_goes_and_ends(deployed: Deployed)
     assert [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("  ")] == [
         *(["plan", "running"], ["plan", "succeeded"]),
         *(["apply", "running"], ["apply", "failed"]),
-        ["check", "skipped"],
+        ["check", "skipped:", "dependency", "apply", "failed"],
     ]
     assert "✗ failed in" in done.stdout
     assert "logs" in done.stderr

@@ -66,7 +66,9 @@ class Listener:
     def accepted(self, run_id: str, orders: Mapping[str, str]) -> None:
         self.lines.append(f"{run_id} {orders}")
 
-    def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
+    def order_changed(
+        self, num: str, status: OrderStatus, at_ms: int, reason: str | None = None
+    ) -> None:
         self.lines.append(f"{num} {status} {at_ms}")
 
     def line(self, num: str, text: str) -> None:

@@ -181,6 +181,30 @@ def test_plain_view_tells_lines_and_changes_as_they_come(world: World) -> None:
     ]
 
 
+def test_plain_view_says_why_where_the_commands_do_not(world: World) -> None:
+    stream = io.StringIO()
+    with plain(world, stream) as view:
+        view.accepted("run-1", names("fmt", "plan", "apply"))
+        view.order_changed("0001", OrderStatus.FAILED, START, "unpacking: \x1b[1mdisk full\n")
+        view.order_changed("0002", OrderStatus.SKIPPED, START, "dependency fmt failed")
+        view.order_changed("0003", OrderStatus.CANCELLED, START, "cancelled")
+
+    assert stream.getvalue().splitlines()[1:] == [
+        "   0.0 fmt   failed: unpacking: disk full",
+        "   0.0 plan  skipped: dependency fmt failed",
+        "   0.0 apply cancelled",
+    ]
+
+
+def test_live_view_says_why_in_place_of_the_last_line(world: World) -> None:
+    view = live(world)
+    view.accepted("run-1", names("fmt"))
+    view.line("0001", "fetching")
+    view.order_changed("0001", OrderStatus.FAILED, START, "the worker died")
+
+    assert shown(view)[1].endswith("the worker died")
+
+
 def test_plain_view_says_once_that_it_is_cancelling(world: World) -> None:
     stream = io.StringIO()
     with plain(world, stream) as view:

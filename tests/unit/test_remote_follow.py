@@ -34,7 +34,9 @@ class Watcher:
     def accepted(self, run_id: str, orders: Mapping[str, str]) -> None:
         self.told.append(dict(orders))
 
-    def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
+    def order_changed(
+        self, num: str, status: OrderStatus, at_ms: int, reason: str | None = None
+    ) -> None:
         entry = (num, status, at_ms - NOW)
         if entry not in self.told:
             self.told.append(entry)

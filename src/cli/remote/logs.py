@@ -82,7 +82,9 @@ class _OneOrder:
     def accepted(self, run_id: str, orders: Mapping[str, str]) -> None:
         """Nothing to show."""
 
-    def order_changed(self, num: str, status: OrderStatus, at_ms: int) -> None:
+    def order_changed(
+        self, num: str, status: OrderStatus, at_ms: int, reason: str | None = None
+    ) -> None:
         """Nothing to show."""
 
     def tick(self) -> None:
