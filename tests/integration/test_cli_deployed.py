@@ -412,9 +412,10 @@ def test_events_tell_the_story_in_order(deployed: Deployed) -> None:
 
 
 def test_runs_are_listed_the_latest_first(deployed: Deployed) -> None:
-    run_ids = [deployed.submitted(GOOD_JOB) for _ in range(3)]
-    for run_id in run_ids:
-        deployed("wait", run_id)
+    run_ids = []
+    for _ in range(3):  # one after the other: runs are listed by what they did last
+        run_ids.append(deployed.submitted(GOOD_JOB))
+        deployed("wait", run_ids[-1])
 
     told = json.loads(deployed("runs", "--json", "--limit", "3").stdout)["runs"]
     shown = deployed("runs", "--limit", "2").stdout.splitlines()

@@ -532,7 +532,7 @@ def test_up_tells_how_to_use_it_and_down_leaves_nothing(tmp_path: Path) -> None:
     line = next(line for line in up.stdout.splitlines() if "export" in line)
     ask = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
     used = subprocess.run(
-        ["bash", "-c", f'{line}\n{sys.executable} -c "{ask}"'],
+        ["bash", "-c", f'{line}\n"{sys.executable}" -c "{ask}"'],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     down = make("down")

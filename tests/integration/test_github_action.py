@@ -50,7 +50,7 @@ class Runner:
         bin_.mkdir()
         if not works("aws"):
             stand_in = (
-                f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/support/aws_command.py "$@"\n'
+                f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/support/aws_command.py" "$@"\n'
             )
             (bin_ / "aws").write_text(stand_in)
             (bin_ / "aws").chmod(0o755)
