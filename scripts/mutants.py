@@ -111,6 +111,8 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="list the mutants and stop")
     options = parser.parse_args()
     mutants = [each for each in (Mutant(*row) for row in MUTATIONS) if options.only in str(each)]
+    if not mutants:
+        parser.error(f"no mutant has {options.only!r} in its description")
     if options.list:
         print(*mutants, sep="\n")
         return 0

@@ -314,3 +314,15 @@ def test_without_terraform_the_plan_tests_are_skipped_with_one_reason(
     assert " plan (no terraform at /nowhere/terraform, which --terraform or TERRAFORM" in last
     assert done.returncode == (1 if strict else 0), done.stdout[-2000:]
     assert "FAILED" not in done.stdout
+
+
+def test_mutants_that_nobody_knows_are_not_taken_for_noticed() -> None:
+    command = [sys.executable, "scripts/mutants.py", "--list", "--only"]
+    known, unknown = (
+        subprocess.run([*command, text], cwd=ROOT, capture_output=True, text=True, check=False)
+        for text in ("01-ecr/main.tf", "01-ecr/mian.tf")
+    )
+
+    assert (known.returncode, unknown.returncode) == (0, 2)
+    assert all(line.startswith("01-ecr/main.tf: ") for line in known.stdout.splitlines()[:3])
+    assert "no mutant has '01-ecr/mian.tf' in its description" in unknown.stderr
