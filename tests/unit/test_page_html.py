@@ -143,6 +143,17 @@ def test_ids_are_unique() -> None:
     assert len(ids) == len(set(ids)) > 30
 
 
+def test_one_failed_order_of_a_thousand_is_seen_in_the_shares() -> None:
+    orders = {f"order-{n}": an_order(n) for n in range(999)}
+    orders["bad"] = an_order(999, status="failed")
+
+    found = page(a_run(orders, status="failed")).found
+    (at,) = [n for n, (_, given) in enumerate(found) if given.get("class") == "shares"]
+    widths = [float((given["width"] or "").rstrip("%")) for _, given in found[at + 1 : at + 3]]
+    assert min(widths) > 0.5
+    assert sum(widths) == pytest.approx(100, abs=0.1)
+
+
 def test_orders_show_commands_exit_code_times_and_log() -> None:
     order = an_order(1, exit_code=3, status="failed", cmds=["make <all>", "make test"])
     text = page(a_run({"plan": order})).text
