@@ -44,6 +44,8 @@ def check_replaceable(path: Path, option: str, *, used: Iterable[Path] = ()) -> 
     """
     if path.is_dir():
         raise FileRefused(path, [Problem(option, "is a folder: name a file")])
+    if str(path) == "-":
+        raise FileRefused(path, [Problem(option, "is no file, and no page goes to stdout")])
     if path.exists() and not path.is_file():
         raise FileRefused(path, [Problem(option, "is no plain file")])
     if not path.parent.exists():

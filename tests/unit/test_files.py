@@ -60,6 +60,13 @@ def refusal(path: Path, **options: object) -> str:
     return shown
 
 
+def test_a_dash_is_taken_for_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert "no page goes to stdout" in refusal(Path("-"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_path_that_will_do_is_accepted_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "old.html").write_text("old")
 
