@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.dockerfile import Dockerfile
 from tests.support.terraform.stages import STAGES
 
 pytestmark = pytest.mark.unit
@@ -121,6 +122,19 @@ def test_images_are_built_alike_in_test_release_and_on_paper() -> None:
         assert build.startswith("--platform linux/amd64 --provenance=false ")
         assert re.search(r"--tag \S+ \.$", build)
         assert "scripts/try_image.sh" in paper
+
+
+def test_a_released_image_has_the_tools_that_its_settings_name() -> None:
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"].values()
+    (build,) = [step["run"] for step in job["steps"] if "docker build" in step.get("run", "")]
+    how_to = (ROOT / "docs/how-to/release-an-image.md").read_text()
+
+    tools = Dockerfile.read(ROOT / "Dockerfile").stage("tools").arguments
+    assert len(tools) == 4
+    for name in tools:
+        assert job["env"][name] == f"${{{{ vars.{name} }}}}"
+        assert re.search(rf"--build-arg {name}\s", build)
+        assert f"`{name}`" in how_to
 
 
 def test_no_job_lets_a_test_be_skipped_but_on_localstack(jobs: dict[str, Any]) -> None:
