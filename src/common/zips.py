@@ -31,6 +31,7 @@ RATIO_FLOOR: Final = 64 * 2**20
 MAX_NAME: Final = 2048  # bytes
 MAX_TARGET: Final = 4096  # bytes of a symbolic link's target
 
+_ENTRY: Final = b"PK\x01\x02"  # begins each entry of a zip's directory
 _ENCRYPTED: Final = 0x1
 UNIX: Final = 3
 _METHODS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
@@ -54,15 +55,37 @@ class Entry:
     info: zipfile.ZipInfo
 
 
+class _Packed(io.BytesIO):
+    """A zip in memory that is not opened when it has too many entries.
+
+    `zipfile` reads the directory at once, and makes half a kilobyte of each entry of 46 bytes.
+    """
+
+    opening = True
+
+    def __init__(self, data: bytes, what: str) -> None:
+        super().__init__(data)
+        self._what = what
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        if self.opening and (count := found.count(_ENTRY)) > MAX_ENTRIES:
+            raise BundleError(f"reading {self._what}: {count} entries, over {MAX_ENTRIES}")
+        return found
+
+
 @contextmanager
 def opened(data: bytes, what: str) -> Iterator[zipfile.ZipFile]:
     """Open a zip in memory; `what` names it in messages.
 
     Raises:
-        BundleError: it is no zip, truncated, or turns out damaged while it is read.
+        BundleError: it is no zip, truncated, has too many entries, or turns out damaged while it is
+            read.
     """
+    packed = _Packed(data, what)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(packed) as archive:
+            packed.opening = False
             yield archive
     except (
         zipfile.BadZipFile,
@@ -87,8 +110,6 @@ def entries(archive: zipfile.ZipFile, packed: int, what: str) -> list[Entry]:
     """
     infos = archive.infolist()
     total = sum(info.file_size for info in infos)
-    if len(infos) > MAX_ENTRIES:
-        raise BundleError(f"reading {what}: {len(infos)} entries, over {MAX_ENTRIES}")
     if total > MAX_BYTES:
         raise BundleError(f"reading {what}: {total} bytes unpacked, over {MAX_BYTES}")
     if total > max(RATIO_FLOOR, MAX_RATIO * packed):

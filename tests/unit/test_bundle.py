@@ -204,6 +204,16 @@ def test_links_within_the_code_may_be_broken_or_chained(tmp_path: Path) -> None:
     assert tree(tmp_path / "w") == {"a", "b", "self"}
 
 
+def test_a_directory_of_too_many_entries_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry takes 46 bytes of the zip, and half a kilobyte of memory once it is read."""
+    data = hostile(both(*(file(f"code/{at}") for at in range(11))))
+    monkeypatch.setattr(zips, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(zipfile, "ZipInfo", None)  # whoever makes one fails
+
+    with pytest.raises(BundleError, match="13 entries, over 10"), zips.opened(data, "a zip"):
+        pass
+
+
 def test_bombs_are_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
