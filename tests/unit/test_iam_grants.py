@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.iam import plugin
 from tests.support.iam.grants import roles
 from tests.support.terraform.plan import Plan
 from tests.support.terraform.stages import DEPLOY, case
@@ -75,6 +76,18 @@ def test_a_role_has_its_policy_and_its_trust() -> None:
 def test_what_may_grant_in_another_way_is_refused(plan: Plan) -> None:
     with pytest.raises(NotImplementedError, match=r"grants that nobody reads: .*aws_iam_"):
         roles(plan)
+
+
+def test_a_run_of_tests_says_why_it_could_not_judge(
+    monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    monkeypatch.setattr(
+        "tests.support.terraform.plugin.planned", lambda *_: a_plan("aws_iam_policy")
+    )
+
+    report = plugin._judged(pytestconfig, set(), [])
+
+    assert report == 'grants that nobody reads: [aws_iam_policy.x["worker"]]'
 
 
 def test_a_statement_that_says_what_it_does_not_cover_is_refused() -> None:
