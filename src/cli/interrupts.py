@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import signal
+import time
 from types import FrameType
 from typing import Any, Final, Self
 
+AT_ONCE_S: Final = 0.05  # nobody presses Ctrl-C twice as fast
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """While entered, the first signal sets `requested` and the second raises KeyboardInterrupt."""
+    """While entered, the first signal sets `requested` and the second raises KeyboardInterrupt.
+
+    `timeout` sends its signal twice at once, to the process and to its group: that is one.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self._last: tuple[int, float] = 0, 0.0  # which signal came when
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -32,7 +38,11 @@ class Interrupts:
         """Return whether the run shall be cancelled."""
         return self.requested
 
-    def _take(self, _number: int, _frame: FrameType | None) -> None:
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        (last, at), now = self._last, time.monotonic()
+        self._last = number, now
+        if number == last and now - at < AT_ONCE_S:
+            return
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True

@@ -26,7 +26,8 @@ from src.worker import kin
 from src.worker.app import Invocation, Worker
 from src.worker.execution import Pace
 
-SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})  # handled here, not as in the parent
+# Handled here, not as in the parent.
+SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 _FLUSH_S: Final = 0.05  # lines wait so long for more, at most until the next request
 _FLUSH_SIZE: Final = 32 * 1024
 _OUT: Final = {"op": "out"}
@@ -200,15 +201,18 @@ def serve(
 
 def _serve(parent: Parent, folder: Path, pace: Pace, parent_pid: int) -> None:
     def end(*_: object) -> None:
+        if os.getppid() == parent_pid:
+            return
         # Once: a signal that comes while the end is under way must not break off the cleaning up.
         if not parent.ending and not parent.busy:  # waiting for a delivery, with nothing to undo
             raise parent.hung_up()
         parent.ending = True
 
-    # Ctrl-C reaches the whole terminal, but what comes of it is the parent's to say. A handler,
-    # since commands would inherit an ignored signal.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, end)
+    # A terminal signals all that runs in it, `timeout` and service managers the whole group, but
+    # what comes of it is the parent's to say. A handler, since commands would inherit an ignored
+    # signal. SIGTERM is also what tells that the parent died.
+    for number in SIGNALS:
+        signal.signal(number, end if number is signal.SIGTERM else lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     kin.end_with_parent()
     if os.getppid() != parent_pid:

@@ -375,13 +375,14 @@ orders:
     return file
 
 
-def start(long_job: Path, *options: str) -> subprocess.Popen[str]:
-    """Start a long job and return once its first command runs."""
+def start(long_job: Path, *options: str, grouped: bool = False) -> subprocess.Popen[str]:
+    """Start a long job, maybe in a group of its own; return once its first command runs."""
     child = subprocess.Popen(
         [IAC_CI, "run", long_job, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=grouped,
     )
     stream = child.stderr if "--json" in options else child.stdout
     assert stream is not None
@@ -409,6 +410,33 @@ def test_interrupted_run_ends_its_children_and_says_cancelled(
     assert json.loads(told)["status"] == "cancelled"
     assert {order["status"] for order in json.loads(told)["orders"].values()} == {"cancelled"}
     assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_cancels_in_good_order(
+    long_job: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """As of a terminal that closes, of `timeout`, of a service manager."""
+    with start(long_job, "--log-dir", str(tmp_path / "logs"), grouped=True) as child:
+        child.send_signal(number)
+        os.killpg(child.pid, number)
+        _, complaints = child.communicate(timeout=ENDS_IN)
+
+    assert (child.returncode, complaints) == (130, "")
+    assert json.loads((tmp_path / "logs" / "run.json").read_text())["status"] == "cancelled"
+    assert not is_alive(int((tmp_path / "pid").read_text()))
+
+
+def test_quitting_leaves_no_children(long_job: Path, tmp_path: Path) -> None:
+    with start(long_job, grouped=True) as child:
+        os.killpg(child.pid, signal.SIGQUIT)
+        child.communicate(timeout=ENDS_IN)
+    until = time.monotonic() + ENDS_IN
+    while is_alive(int((tmp_path / "pid").read_text())):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+    assert child.returncode == -signal.SIGQUIT
 
 
 def test_interrupt_waits_for_no_repository_that_does_not_answer(tmp_path: Path) -> None:

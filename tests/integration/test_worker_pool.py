@@ -252,8 +252,9 @@ def test_cancel_reaches_a_running_order(local: Local) -> None:
     assert local.bucket.result(order).status is OrderStatus.CANCELLED
 
 
-def test_interrupt_from_the_terminal_reaches_neither_worker_nor_commands(
-    local: Local, tmp_path: Path
+@pytest.mark.parametrize("number", sorted(SIGNALS))
+def test_a_signal_to_the_whole_group_reaches_neither_worker_nor_commands(
+    local: Local, tmp_path: Path, number: signal.Signals
 ) -> None:
     order = local.submit(
         local.bucket.order(f"echo started; until [ -e {tmp_path}/go ]; do sleep 0.01; done")
@@ -261,7 +262,7 @@ def test_interrupt_from_the_terminal_reaches_neither_worker_nor_commands(
     local.until(lambda: "started" in local.lines.get(order.num, ()))
 
     for child in local.pool._children:
-        os.kill(child.pid, signal.SIGINT)
+        os.kill(child.pid, number)
     (tmp_path / "go").touch()
 
     assert local.wait()[0].error is None
@@ -376,7 +377,8 @@ def test_a_signal_does_not_break_off_the_cleaning_up(tmp_path: Path) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     child = os.fork()
     if not child:
-        serve(Wire(theirs), folder, PACE, os.getppid(), [Wire(ours)], every_line=True)
+        parent_that_died = 0
+        serve(Wire(theirs), folder, PACE, parent_that_died, [Wire(ours)], every_line=True)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     theirs.close()

@@ -416,7 +416,7 @@ def test_first_signal_cancels_the_run(
 def test_second_signal_stops_at_once(use: Callable[[Any], Any], job: Path) -> None:
     def script(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
         pytest.fail("went on after the second signal")
 
     use(Engine()).script = script
@@ -425,6 +425,19 @@ def test_second_signal_stops_at_once(use: Callable[[Any], Any], job: Path) -> No
 
     assert result.exit_code == 130
     assert "stopped at once" in result.stderr
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(use: Callable[[Any], Any], job: Path) -> None:
+    def script(*_: object) -> None:  # as `timeout` does: to the process, then to its group
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+    use(Engine(JobStatus.CANCELLED)).script = script
+
+    result = cli("run", job)
+
+    assert result.exit_code == 130
+    assert "stopped at once" not in result.stderr
 
 
 def test_job_that_succeeded_despite_a_late_signal_succeeded(
