@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from dataclasses import dataclass
 
@@ -38,8 +37,12 @@ def say(text: str) -> None:
 
 def complain(text: str) -> None:
     """Print a message on stderr; where that is full too, the exit code has to say it."""
-    with contextlib.suppress(OSError):
-        print(text.encode("utf-8", "replace").decode(), file=sys.stderr)  # noqa: T201
+    from src.cli import console
+
+    try:
+        print(text.encode("utf-8", "replace").decode(), file=sys.stderr, flush=True)  # noqa: T201
+    except OSError:  # what is in the buffer would fail again at the end, with a code of its own
+        console.silence(sys.stderr)
 
 
 def settle() -> None:

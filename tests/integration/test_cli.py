@@ -236,10 +236,15 @@ def test_no_room_for_an_answer_about_itself_is_told_in_a_line(option: str) -> No
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_refusal_that_nobody_can_read_is_2_all_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_refusal_that_nobody_can_read_is_2_all_the_same(tmp_path: Path, unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [IAC_CI, "validate", tmp_path / "no.yaml"], stdout=full, stderr=full, check=False
+            [IAC_CI, "validate", tmp_path / "no.yaml"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=full,
+            check=False,
         )
 
     assert done.returncode == 2
