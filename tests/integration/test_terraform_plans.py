@@ -102,8 +102,9 @@ def test_a_provider_outside_the_constraint_is_named_with_where_it_came_from(
         folder.mkdir(parents=True)
         (folder / "terraform-provider-aws_v4.67.0_x5").touch(mode=0o755)
     old = dataclasses.replace(
-        planner.toolchain, mirror=str(mirror), config=None, provider="4.67.0", origin=str(mirror)
-    )
+        planner.toolchain,
+        mirror=str(mirror), config=None, provider="4.67.0", origin=str(mirror), pin=None,
+    )  # fmt: skip
 
     with pytest.raises(PlanFailedError) as told:
         Planner(old, tmp_path / "cache", tmp_path / "run").plan(case(ECR))
