@@ -118,6 +118,8 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="list the guards and stop")
     options = parser.parse_args()
     guards = [guard for guard in GUARDS if options.only in f"{guard.file}: {guard.what}"]
+    if not guards:
+        parser.error(f"no guard has {options.only!r} in its file or description")
     if options.list:
         print(*(f"{guard.number:3}  {guard.what} ({guard.file})" for guard in guards), sep="\n")
         return 0

@@ -45,6 +45,10 @@ def main() -> int:
 def _all(site: EndpointSite, given: argparse.Namespace) -> list[str]:
     wrong = []
     mutants = [lost for lost in statements(site) if given.only in str(lost)]
+    if not mutants:
+        told = f"no statement has {given.only!r} in its name"
+        print(told, file=sys.stderr)
+        return [told]
     with Everything(site) as everything:
         took = _timed(everything, LONGEST_S)
         print(f"nothing taken away: went well in {took:.1f} s", flush=True)

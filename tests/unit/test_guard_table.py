@@ -31,3 +31,16 @@ def test_every_guard_of_the_architecture_is_removed_once() -> None:
 
     assert len(rows) > 10
     assert {guard.number for guard in GUARDS} == rows - BEFORE_A_RUN
+
+
+def test_a_selection_that_fits_no_guard_is_an_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    monkeypatch.setattr("sys.argv", ["guards.py", "--only", "no such guard"])
+
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "scripts/guards.py"), run_name="__main__")
+
+    assert ended.value.code == 2
+    assert "no guard has 'no such guard' in its file or description" in capsys.readouterr().err
