@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
 
 from src.common import keys
 from src.common.clock import SystemClock
-from src.common.errors import IacCiError, JobRefused, Problem
+from src.common.errors import IacCiError, JobRefused, Permanent, Problem
 from src.common.ports import CodeStore
 from src.common.records import Change
 from src.common.status import OrderStatus
@@ -86,7 +87,8 @@ def run_job(
 
     Raises:
         JobRefused: with every problem of the job.
-        Permanent: the system has no room for so many worker processes.
+        IacCiError: it could not be packaged, for no fault of the job.
+        Permanent: the system has no room for so many worker processes, or no moto.
     """
     parallel = useful(parallel, raw_job)
     raw_job = _for_this_machine(raw_job, env, parallel)
@@ -138,6 +140,8 @@ def _platform(aws: Aws, secrets: Mapping[str, str], code: CodeStore) -> Iterator
     if aws == "embedded":
         yield embedded(stack, secrets, SystemClock(), code=code)
         return
+    if find_spec("moto") is None:
+        raise Permanent("--aws moto: moto comes with the development dependencies (make setup)")
     from src.local.moto_platform import on_moto
 
     with on_moto(stack, secrets, SystemClock(), code=code) as platform:
@@ -184,6 +188,7 @@ class _Local:
         self._cancel_sent = False
         platform.world.on_work = self._work
         platform.world.stopped = cancelled
+        platform.world.on_drop = self._dropped
         platform.watch(self._changed)
 
     def run(self, raw_job: object) -> RunReport:
@@ -224,6 +229,11 @@ class _Local:
     def _work(self, delivery: Delivery) -> None:
         self._working[delivery.request_id] = delivery
         self._pool.submit(dict(delivery.event), delivery.request_id, delivery.handler)
+
+    def _dropped(self, delivery: Delivery, error: object) -> None:
+        """End a run that nobody packages any more: it would wait for packaging's deadline."""
+        if delivery.function == PROCESS_WEBHOOK and not self._cancelled():
+            raise IacCiError(f"packaging was given up: {error}")
 
     def _changed(self, change: Change) -> None:
         now = self._world.clock.now_ms()

@@ -74,6 +74,7 @@ class World:
         self.functions: dict[str, Handler] = {}
         self.on_work: Callable[[Delivery], None] = self._deliver  # the worker may run elsewhere
         self.stopped: Callable[[], bool] = lambda: False  # whether the user gave up
+        self.on_drop: Callable[[Delivery, object], None] = lambda *_: None  # with the last error
         self._queue: deque[Delivery] = deque()
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -139,6 +140,7 @@ class World:
             self._after(RETRY_DELAYS_S[delivery.attempt - 1], lambda: self._queue.append(again))
         else:
             log.error("%s: dropped after %d attempts", delivery.function, delivery.attempt)
+            self.on_drop(delivery, error)
 
     def context(self, request_id: str) -> Context:
         """Return the context of an invocation that begins now."""

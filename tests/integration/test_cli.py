@@ -266,6 +266,15 @@ NamedTemporaryFile = TemporaryDirectory = TemporaryFile = SpooledTemporaryFile =
     assert done.stderr == "[Errno 2] No usable temporary directory found in ['/tmp']\n"
 
 
+def test_moto_that_is_not_installed_is_told_in_a_line(job: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['moto'] = None\n")
+
+    done = iac_ci("run", job, "--aws", "moto", PYTHONPATH=str(tmp_path))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("--aws moto: moto comes with the development dependencies")
+
+
 @pytest.mark.parametrize("command", ["run", "validate", "graph"])
 def test_a_job_may_come_by_stdin(command: str) -> None:
     done = subprocess.run(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from src.common.errors import IacCiError
 from src.common.status import JobStatus
 from src.local.report import RunReport
 from src.local.run import run_job
@@ -109,6 +110,19 @@ def test_a_cancel_reaches_a_git_that_waits_for_a_server_that_never_answers() -> 
 
     assert report.status is JobStatus.CANCELLED
     assert time.monotonic() - began < 60  # git's own limit is two minutes
+
+
+def test_a_run_that_nobody_packages_any_more_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("src.common.bundle.build", broken)
+    began = time.monotonic()
+
+    with pytest.raises(IacCiError, match="packaging was given up: a bug"):
+        run({"username": "alice", "orders": [{"order_name": "a", "cmds": ["true"], "timeout": 9}]})
+
+    assert time.monotonic() - began < 60  # packaging's deadline is 20 minutes
 
 
 def test_every_kind_of_packaging_problem_is_told_at_once(tmp_path: Path) -> None:

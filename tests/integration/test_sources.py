@@ -105,6 +105,12 @@ def test_code_is_the_commit_of_branch_tag_commit_or_head(repo: Repo, sources: Op
     assert texts == [*(text for text, _ in expected.values()), "third"]
 
 
+def test_a_repository_without_a_file_is_an_empty_folder(tmp_path: Path, sources: Open) -> None:
+    job = a_job({}, git_repo=new_repo(tmp_path / "empty", {}).url)
+
+    assert all_code(sources(job), job) == [{}]
+
+
 def test_branch_goes_before_tag_of_the_same_name(repo: Repo, sources: Open) -> None:
     repo.git("tag", "both")
     repo.git("checkout", "-q", "-b", "both")

@@ -100,7 +100,9 @@ class Commit:
             GitError: git could not read it.
         """
         tar = self._folder / "code.tar"
-        self._run("archive", "--format=tar", f"--output={tar}", self._commit)
+        # Of its tree: the archive of a commit begins with a header, and where no file follows (an
+        # empty repository) tarfile takes it for none.
+        self._run("archive", "--format=tar", f"--output={tar}", f"{self._commit}^{{tree}}")
         try:
             with tarfile.open(tar) as archive, CodeZip(what, room) as code:
                 for member in archive:
