@@ -30,3 +30,9 @@ def test_every_file_of_the_stages_is_mutated() -> None:
     plain = {"01-ecr/variables.tf", *(f"{stage}/backend.tf" for stage in STAGES)}
     assert files - {file for file, _, _ in MUTATIONS} <= plain
     assert len(MUTATIONS) >= 40
+
+
+def test_contributors_are_told_how_many_there_are() -> None:
+    told = (ROOT / "CONTRIBUTING.md").read_text()
+
+    assert f"notice {len(MUTATIONS)} broken copies of `infra/`" in told
