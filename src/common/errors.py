@@ -151,7 +151,15 @@ class LeaseLost(Conflict):
 
 
 class ServiceError(IacCiError):
-    """A call to a platform service did not work."""
+    """A call to a platform service did not work.
+
+    `told` is what runs, comments and answers repeat of it: without the service's own words, which
+    name accounts, roles and policies. Those are for the log.
+    """
+
+    def __init__(self, message: str = "", told: str | None = None) -> None:
+        super().__init__(message)
+        self.told = message if told is None else told
 
 
 class Transient(ServiceError):

@@ -154,7 +154,8 @@ class Performer:
             (self.ports.workers if order.use_lambda else self.ports.builds).start(dispatch)
         except Permanent as error:
             log.warning("handing over %s:%s: %s", order.run_id, order.num, error)
-            return view.having(refused={**view.refused, order.num: f"not started: {error}"[:500]})
+            why = f"not started: {error.told}"[:500]
+            return view.having(refused={**view.refused, order.num: why})
         except Exception as error:  # noqa: BLE001 - raised at the end of the round; the others go on
             log.warning("handing over %s:%s: %s", order.run_id, order.num, error)
             self.errors.append(error)

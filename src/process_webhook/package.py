@@ -112,7 +112,8 @@ class Package:
         except PackagingError as error:
             result = _refused(error)
         except Permanent as error:  # trying again cannot help, so the run is told why at once
-            result = Result(status=OrderStatus.FAILED, reason=str(error)[:1000])
+            log.error("packaging %s: %s", run_id, error)  # noqa: TRY400 - it says all
+            result = Result(status=OrderStatus.FAILED, reason=error.told[:1000])
         run = self._wait_until_seen(run, until)
         if run.closing is not None:
             log.warning("packaging %s: the run is over", run_id)

@@ -7,6 +7,7 @@ encrypting them is the bundle's business.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,8 @@ from src.common.job import Job, OrderSpec
 from src.common.ports import SecretSource
 from src.common.threads import map_at_once
 from src.common.validation_rules import SECRET_FIELDS, secret_paths
+
+log = logging.getLogger(__name__)
 
 THREADS: Final = 8  # a call takes tens of milliseconds, all of them waiting
 
@@ -161,4 +164,5 @@ def _refusal(
 
 
 def _missing(at: str, kind: str, path: str, error: Permanent) -> Problem:
-    return Problem(at, f"{_NAMES[kind]} {shown(path)} cannot be read: {error}")
+    log.warning("%s: %s", at, error)
+    return Problem(at, f"{_NAMES[kind]} {shown(path)} cannot be read: {error.told}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from src.common.errors import IacCiError, Permanent
+from src.common.errors import IacCiError, Permanent, ServiceError
 from src.common.messages import Claim, Dispatch, Result
 from src.common.status import OrderStatus
 
@@ -139,6 +139,8 @@ def killed(which: str, return_code: int) -> str | None:
 
 def reason(error: Exception) -> str:
     """Return what to tell of an error that kept an order from running."""
+    if isinstance(error, ServiceError):
+        return error.told
     text = str(error)
     return text if isinstance(error, IacCiError) else f"{type(error).__name__}: {text}"
 

@@ -476,6 +476,40 @@ def test_an_answer_names_nothing_of_what_lies_behind_it() -> None:
     assert "arn" not in json.dumps(answer)
 
 
+DENIED = "writing k: AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "fields"),
+    [
+        ("secrets", "ssm", {"ssm_paths": ["/a/secret"]}),
+        ("secrets", "secretsmanager", {"secret_manager_paths": ["a-secret"]}),
+        ("code", "get", {"s3_location": "s3://bucket/code.zip"}),
+        ("runs", "add_orders", {}),
+        ("workers", "start", {}),
+    ],
+)
+def test_a_run_tells_nothing_of_what_lies_behind_it(
+    port: str, method: str, fields: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its reason stands in the comment on a pull request, which anybody may read."""
+    sim = a_sim()
+    behind = "arn:aws:sts::123456789012:assumed-role/x is not authorized"
+
+    def denied(*_: Any) -> None:
+        raise Permanent(f"{DENIED}: {behind}", DENIED)
+
+    setattr(getattr(sim.adapters, port), method, denied)
+    run, _ = sim.run_to_end(a_job({"order_name": "a", **fields}))
+
+    assert run.status is JobStatus.FAILED
+    stores: Any = (sim.adapters.runs, sim.adapters.internal, sim.adapters.done)
+    told = repr([store.everything() for store in stores])
+    assert DENIED in told
+    assert "arn:" not in told
+    assert behind in caplog.text  # where an operator finds it
+
+
 @pytest.mark.parametrize(
     ("fields", "status"), [({}, 401), ({"run_id": "r"}, 200), ({"issued_at": NOW // 1000}, 200)]
 )

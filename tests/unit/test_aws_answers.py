@@ -124,6 +124,40 @@ def test_a_cancelled_transaction_is_as_lasting_as_its_worst_reason(
     assert type(translate(error, "committing run-1")) is kind
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            ClientError({"Error": {"Code": "AccessDenied", "Message": "arn:x may not"}}, "Get"),
+            "reading k: AccessDenied",
+        ),
+        (
+            ClientError({"Error": {"Code": "SlowDown", "Message": "arn:x is busy"}}, "Get"),
+            "reading k: SlowDown",
+        ),
+        (
+            ClientError(
+                {"Error": {"Code": "TransactionCanceledException", "Message": "arn:x"}}, "Write"
+            ),
+            "reading k: TransactionCanceledException",
+        ),
+        (
+            EndpointConnectionError(endpoint_url="https://arn:x"),
+            "reading k: EndpointConnectionError",
+        ),
+        (ParamValidationError(report="arn:x"), "reading k: ParamValidationError"),
+    ],
+)
+def test_what_is_told_of_trouble_holds_none_of_the_services_own_words(
+    error: Exception, told: str
+) -> None:
+    translated = translate(error, "reading k")
+
+    assert translated is not None
+    assert "arn:x" in str(translated)
+    assert translated.told == told
+
+
 def test_errors_of_our_own_pass_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), calling("dividing"):
         _ = 1 // 0

@@ -85,7 +85,7 @@ class Refusal(Exception):
         """Return the error that `calling` would have raised, had the code not been expected."""
         cause = self.__cause__
         translated = translate(cause, doing) if isinstance(cause, Exception) else None
-        return translated or Permanent(f"{doing}: {self}")
+        return translated or Permanent(f"{doing}: {self}", f"{doing}: {self.code}")
 
     def cancelled_by(self, code: str) -> bool:
         """Return whether `code` is among the cancellation reasons."""
@@ -124,23 +124,25 @@ def translate(error: Exception, doing: str) -> ServiceError | None:
         code = str(error.response.get("Error", {}).get("Code", ""))
         reason = str(error.response.get("Error", {}).get("Message", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) or 0)
-        message = f"{doing}: {code}: {reason}"
+        message, told = f"{doing}: {code}: {reason}", f"{doing}: {code}"
         if code == TRANSACTION_CANCELED:
-            return _cancelled(error.response.get("CancellationReasons", ()), message)
+            return _cancelled(error.response.get("CancellationReasons", ()), message, told)
         later = code in _TRANSIENT_CODES or status == 429 or status >= 500
-        return Transient(message) if later else Permanent(message)
+        return Transient(message, told) if later else Permanent(message, told)
     if isinstance(error, OutOfTime):
         return Transient(f"{doing}: {error}")
+    message, told = f"{doing}: {error}", f"{doing}: {type(error).__name__}"
     if isinstance(error, boto.HTTPClientError | boto.ConnectionError | boto.IncompleteReadError):
-        return Transient(f"{doing}: {error}")
+        return Transient(message, told)
     if isinstance(error, boto.CredentialRetrievalError | boto.MetadataRetrievalError):
-        return Transient(f"{doing}: {error}")
+        return Transient(message, told)
     if isinstance(error, boto.BotoCoreError):
-        return Permanent(f"{doing}: {error}")
+        return Permanent(message, told)
     return None
 
 
-def _cancelled(reasons: Sequence[Mapping[str, Any]], message: str) -> ServiceError:
+def _cancelled(reasons: Sequence[Mapping[str, Any]], message: str, told: str) -> ServiceError:
     codes = {str(reason.get("Code")) for reason in reasons} - {"None"}
     message = f"{message} ({', '.join(sorted(codes))})"
-    return Transient(message) if codes and codes <= _TRANSIENT_CODES else Permanent(message)
+    later = bool(codes) and codes <= _TRANSIENT_CODES
+    return Transient(message, told) if later else Permanent(message, told)

@@ -6,6 +6,7 @@ bundles; what it returns are zips with all files under `code/`.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -26,6 +27,8 @@ from src.common.threads import map_at_once
 from src.process_webhook.secrets import credential
 from src.process_webhook.sources import archive, git, inline
 from src.process_webhook.sources.git_process import TIMEOUT_S, Git, GitError
+
+log = logging.getLogger(__name__)
 
 REPOSITORIES_AT_ONCE: Final = 8
 
@@ -130,7 +133,8 @@ class CodeSources:
         try:
             data = self._code_store.get(source.bucket, source.key)
         except Permanent as error:
-            raise PackagingError([Problem(at, f"{what} cannot be read: {error}")]) from None
+            log.warning("%s: %s", at, error)
+            raise PackagingError([Problem(at, f"{what} cannot be read: {error.told}")]) from None
         return _packing(at, lambda: archive.rerooted(data, what, self._room))
 
     def _fetched(self, order: OrderSpec, source: GitCode, commit: str) -> git.Commit:
