@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.common.errors import JobRefused, Problem
-from src.common.keys import PACKAGE_RUN
+from src.common.keys import PACKAGE_RUN, RUN_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,9 @@ def parse_trigger(event: object) -> Trigger:
         return _http(event, context)
     if messages := _messages(event.get("Records")):
         return Sns(messages)
-    if set(event) == {PACKAGE_RUN}:
-        return Package(str(event[PACKAGE_RUN]))
+    run_id = event.get(PACKAGE_RUN)
+    if len(event) == 1 and isinstance(run_id, str) and RUN_ID.fullmatch(run_id):
+        return Package(run_id)
     return Direct(event)
 
 

@@ -386,6 +386,8 @@ ODD_EVENTS: dict[str, tuple[object, str]] = {
     "nested": ({"job": a_job("a"), "run_id": DEEP}, "nested more than 32 levels deep"),
     "records of nobody": ({"Records": [1]}, "is not a known field"),
     "no notification": ({"Records": [{"EventSource": "aws:sns"}]}, "is not a known field"),
+    "packaging of no run": ({"package_run": ""}, "is not a known field"),
+    "packaging of anything": ({"package_run": ["run-1"]}, "is not a known field"),
     "a number as body": ({"requestContext": {"http": {}}, "body": 5}, "must be text"),
     "a list of headers": ({"requestContext": {"http": {}}, "headers": [1]}, "headers a map"),
 }
