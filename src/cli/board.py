@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from src.common.status import ACTIVE, TERMINAL, OrderStatus
+from src.common.text import word
 
 
 @dataclass(slots=True)
@@ -76,6 +77,5 @@ class Board:
 
     def told(self) -> str:
         """Return the counters in words: `3 succeeded, 1 running`."""
-        return ", ".join(
-            f"{number:,} {status}" for status in OrderStatus if (number := self.counts[status])
-        )
+        known = ((self.counts[status], word(status)) for status in OrderStatus)
+        return ", ".join(f"{number:,} {status}" for number, status in known if number)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from src.common.status import JobStatus, OrderStatus
+from src.common.text import word
+
+__all__ = ["COLOUR", "sign", "word"]
 
 COLOUR: Final[dict[str, str]] = {
     OrderStatus.QUEUED: "dim",
@@ -31,8 +34,3 @@ _SIGN: Final[dict[str, tuple[str, str]]] = {
 def sign(status: OrderStatus | JobStatus, *, ascii_only: bool) -> str:
     """Return the one-cell sign of a status."""
     return _SIGN[status][ascii_only]
-
-
-def word(status: str) -> str:
-    """Return a status as people write it."""
-    return status.replace("_", " ")

@@ -51,3 +51,8 @@ def duration(ms: int) -> str:
 def count(number: int, noun: str) -> str:
     """Return `1 order`, `2 orders`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def word(status: str) -> str:
+    """Return a status as people write it: `timed out`."""
+    return status.replace("_", " ")

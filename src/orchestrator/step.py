@@ -13,7 +13,7 @@ from src.common import keys
 from src.common.messages import Result
 from src.common.records import Order
 from src.common.status import ACTIVE, JobStatus, OrderEvent, OrderStatus
-from src.common.text import count
+from src.common.text import count, word
 from src.orchestrator.actions import View
 from src.orchestrator.draft import Draft
 
@@ -150,7 +150,8 @@ def _tell(draft: Draft, ended: Order, dependents: tuple[str, ...]) -> int:
         if order.status is not OrderStatus.QUEUED:
             continue
         if not frees:
-            draft.move(order, OrderEvent.SKIP, reason=f"dependency {ended.name} {ended.status}")
+            why = f"dependency {ended.name} {word(ended.status)}"
+            draft.move(order, OrderEvent.SKIP, reason=why)
         else:
             draft.let_go(order)
     return len(dependents)

@@ -71,6 +71,8 @@ def test_board_counts_and_times_orders() -> None:
     )
     assert board.told() == "1 queued, 1 succeeded"
     assert board.active == {}
+    board.change("0002", OrderStatus.TIMED_OUT, START + 500)
+    assert board.told() == "1 succeeded, 1 timed out"
 
 
 def test_ended_orders_stay_ended() -> None:

@@ -199,6 +199,16 @@ def test_the_last_dependency_lets_the_order_be_claimed_in_the_same_step() -> Non
     assert change.run.untold == ()
 
 
+def test_a_reason_is_in_words() -> None:
+    run = a_run(counts={"queued": 1, "running": 1})
+    rows = [an_order(1, status="running", dependents=("0002",)), an_order(2, open=1)]
+    results = {"0001": Result(status=S.TIMED_OUT)}
+
+    change = the_change(a_view(run, rows, marks=["0001"], results=results))
+
+    assert changed(change)["0002"].reason == "dependency order-1 timed out"
+
+
 def test_a_failed_dependency_skips_everything_below_it() -> None:
     run = a_run(counts={"queued": 2, "running": 1})
     rows = [
