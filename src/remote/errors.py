@@ -3,6 +3,7 @@
 IacCiError
 ├── NotNamed       a part of the stack is needed and nobody said what it is called
 ├── UnknownRun     no row, done object or event tells of the run
+├── Unreached      no connection came about, so nothing was sent
 ├── Denied         AWS refuses a call: which action on which resource the caller lacks
 └── Refused        the webhook's answer was no 200: status and every problem it named
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from src.common.errors import IacCiError, Problem
+from src.common.errors import IacCiError, Problem, Transient
 
 
 class NotNamed(IacCiError):
@@ -22,6 +23,10 @@ class NotNamed(IacCiError):
 
 class UnknownRun(IacCiError):
     """Nothing tells of the run."""
+
+
+class Unreached(Transient):
+    """No attempt had a connection: whatever was to be sent never left."""
 
 
 class Denied(IacCiError):

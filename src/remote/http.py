@@ -7,13 +7,17 @@ import os
 import string
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from src import __version__
 from src.common.errors import Permanent, Transient
 from src.common.retry import SUBMIT, attempts
+from src.remote.errors import Unreached
 from src.remote.submit import Answer
+
+if TYPE_CHECKING:
+    import requests
 
 TIMEOUT_S: Final = (5, 40)  # to connect, to read: an HTTP API cuts off at 30
 _CA: Final = "AWS_CA_BUNDLE"  # what AWS's own tools trust, where the endpoint is an emulator
@@ -40,6 +44,7 @@ class HttpPost:
 
         Raises:
             Permanent: the URL is none.
+            Unreached: no attempt had a connection.
             Transient: no attempt was answered.
         """
         import requests
@@ -50,6 +55,7 @@ class HttpPost:
         headers = {**headers, "user-agent": f"iac-ci/{__version__}"}
         options: dict[str, Any] = {"verify": os.environ[_CA]} if os.environ.get(_CA) else {}
         reply: requests.Response | None = None
+        connected = False
         for last in attempts(SUBMIT, sleep=self._sleep):
             try:
                 reply = requests.post(
@@ -61,8 +67,10 @@ class HttpPost:
                     **options,
                 )
             except requests.RequestException as error:
+                connected = connected or not _unconnected(error)
                 if last and reply is None:
-                    raise Transient(f"posting to {host}: {_why(error)}") from None
+                    kind = Transient if connected else Unreached
+                    raise kind(f"posting to {host}: {_why(error)}") from None
                 continue
             if reply.status_code < 500 and reply.status_code != 429:
                 break
@@ -77,6 +85,14 @@ def _body(reply: Any) -> Any:
         return json.loads(reply.content)
     except ValueError:
         return str(reply.text)
+
+
+def _unconnected(error: requests.RequestException) -> bool:
+    """Return whether it failed before there was a connection: for the name, the port, the route."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
 
 def _why(error: Exception) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -225,11 +228,28 @@ def test_a_job_that_is_too_large_is_413(deployed: Deployed) -> None:
     assert "answered 413: body: " in done.stderr
 
 
-def test_nobody_at_the_url_is_1_and_says_how_to_find_out(deployed: Deployed) -> None:
+def test_nobody_at_the_url_is_1_and_nothing_was_sent(deployed: Deployed) -> None:
     done = deployed("submit", deployed.job(JOB), "--url", "http://127.0.0.1:9/webhook")
 
     assert done.returncode == 1
     assert "posting to 127.0.0.1:9: Connection refused" in done.stderr
+    assert "may have been accepted" not in done.stderr
+
+
+def test_no_answer_is_1_and_says_how_to_find_out(deployed: Deployed) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/webhook"
+        done = deployed("submit", deployed.job(JOB), "--url", url)
+
+    assert done.returncode == 1
+    assert "may have been accepted" in done.stderr
     assert "--run-id" in done.stderr
 
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 import requests
+from urllib3 import HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    ProtocolError,
+)
 
 from src.common.errors import Permanent, Transient
 from src.common.retry import SUBMIT
 from src.process_webhook.authenticate import HEADER, authenticate
-from src.remote.errors import Refused
+from src.remote.errors import Refused, Unreached
 from src.remote.http import HttpPost
 from src.remote.submit import by_webhook, hmac_signed, lost, refusal, request, submit
 
 pytestmark = pytest.mark.unit
 
+POOL = HTTPSConnectionPool("api.example")
+NOBODY = "api.example", HTTPSConnection("api.example"), socket.gaierror(-2, "Name unknown")
 JOB = {"username": "älice", "orders": []}
 
 
@@ -154,6 +165,21 @@ def test_nobody_there_is_said_with_the_innermost_reason(play: Any) -> None:
 
     with pytest.raises(Transient, match=r"api\.example: Connection refused$"):
         post()
+
+
+def test_what_never_had_a_connection_was_not_sent_and_what_had_one_may_have_been(play: Any) -> None:
+    unknown = requests.ConnectionError(MaxRetryError(POOL, "/", NameResolutionError(*NOBODY)))
+    late = requests.ConnectTimeout(MaxRetryError(POOL, "/", ConnectTimeoutError("slow")))
+    broken = requests.ConnectionError(ProtocolError("Connection aborted."))
+
+    play(*[unknown, late] * SUBMIT.attempts)
+    with pytest.raises(Unreached, match="posting to"):
+        post()
+    play(broken, *[unknown] * SUBMIT.attempts)
+    with pytest.raises(Transient) as told:
+        post()
+
+    assert not isinstance(told.value, Unreached)
 
 
 def test_a_redirect_is_told_and_not_followed(play: Any) -> None:

@@ -20,7 +20,7 @@ from src.common.errors import JobRefused, Problem, Transient
 from src.remote import look
 from src.remote import submit as client
 from src.remote import target as target_of
-from src.remote.errors import NotNamed, Refused
+from src.remote.errors import NotNamed, Refused, Unreached
 from src.remote.http import HttpPost, is_url
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def sent(stack: Stack, way: Way, request: dict[str, object]) -> client.Accepted:
     send = _sender(stack, way)
     try:
         return client.submit(send, request)
+    except Unreached:
+        raise
     except Transient as error:
         raise client.lost(str(request["run_id"]), error) from None
 
