@@ -391,13 +391,17 @@ orders:
 
 def start(long_job: Path, *options: str, grouped: bool = False) -> subprocess.Popen[str]:
     """Start a long job, maybe in a group of its own; return once its first command runs."""
-    child = subprocess.Popen(
-        [IAC_CI, "run", long_job, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=grouped,
-    )
+    outside = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
+    try:
+        child = subprocess.Popen(
+            [IAC_CI, "run", long_job, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=grouped,
+        )
+    finally:
+        signal.signal(signal.SIGHUP, outside)
     stream = child.stderr if "--json" in options else child.stdout
     assert stream is not None
     assert any("| started" in line for line in stream)
