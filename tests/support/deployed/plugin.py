@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -130,6 +131,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from tests.support.deployed.host import Desk
 
         Desk(folder).ask()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Wait for the stack where this process runs the tests too, and not workers of its own.
+
+    Beside terraform's processes a scenario's pool of workers would take them for its strays.
+    """
+    host = session.config.stash.get(_HOST, None)
+    if host is not None and host.desk.wanted.exists():
+        from tests.support.deployed.host import NotAppliedError
+
+        with suppress(NotAppliedError):  # told to the tests that want it
+            host.desk.get(_TIMEOUT_S - 30)
 
 
 def _is_deployed(item: pytest.Item) -> bool:
