@@ -90,7 +90,7 @@ DATA: Final = (
     ("main.tf", "-5, 5)", "0, 5)"),
     ("main.tf", "workspace = terraform.workspace", 'workspace = "default"'),
     ("main.tf", "arn:${data.aws_partition.current.partition}", "arn:aws"),
-    ("main.tf", "data.aws_region.current.id", "data.aws_region.current.name"),
+    ("main.tf", "try(local.region.region, local.region.name)", "data.aws_region.current.id"),
     ("main.tf", "data.aws_caller_identity.current.account_id", '"123456789012"'),
     ("main.tf", "${var.ecr_repo}:${var.image_tag}", "${var.ecr_repo}:latest"),
 )

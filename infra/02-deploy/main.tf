@@ -45,7 +45,8 @@ locals {
 
   account = data.aws_caller_identity.current.account_id
   arn     = "arn:${data.aws_partition.current.partition}"
-  here    = "${data.aws_region.current.id}:${local.account}" # .id: .name is deprecated in 6.x
+  region  = data.aws_region.current # whole: provider 5.x has no `region`, 6.x warns of the others
+  here    = "${try(local.region.region, local.region.name)}:${local.account}"
 
   bucket_arns = {
     for key in local.buckets : key => "${local.arn}:s3:::${local.names[key]}"

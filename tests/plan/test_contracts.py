@@ -89,7 +89,7 @@ def test_tables_are_the_described_stacks(deployment: Plan, stack: Stack) -> None
             "attributes": sorted((each["name"], each["type"]) for each in values["attribute"]),
             "indexes": [
                 (each["name"], each["hash_key"], each["range_key"], each["projection_type"])
-                for each in values["global_secondary_index"]
+                for each in table.blocks("global_secondary_index")
             ],
             "ttl": table["ttl.attribute_name"],
             "billing": values["billing_mode"],

@@ -173,7 +173,7 @@ def test_no_backend_tf_is_in_the_repository(stage: Path) -> None:
 def test_no_attribute_that_only_one_major_version_of_the_provider_has(stage: Path) -> None:
     text = "\n".join(path.read_text() for path in stage.glob("*.tf"))
 
-    assert re.findall(r"data\.aws_region\.\w+\.(?!id\b)\w+", text) == []
+    assert re.findall(r"data\.aws_region\.\w+\.\w+", text) == []  # 6.x warns of `id` too
 
 
 def test_nothing_is_counted(stage: Path) -> None:

@@ -51,6 +51,11 @@ class Resource:
             value = value[int(part)] if part.isdigit() else _get(value, part)
         return value
 
+    def blocks(self, path: str) -> list[Mapping[str, Any]]:
+        """Return the nested blocks that the stage gives it; unknown are those of the provider."""
+        value = self[path]
+        return [] if value in (None, UNKNOWN) else list(value)
+
     def json(self, path: str) -> Any:
         """Return the JSON document at a path."""
         return json.loads(self[path])
