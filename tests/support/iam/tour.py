@@ -72,4 +72,6 @@ def cancelled_run(sim: Sim) -> None:
 
 
 def _sim(moto: MotoWorld, clock: OwnedClock, **outcomes: str) -> Sim:
-    return Sim(outcomes, platform=moto_platform(moto), clock=clock, stack=moto.stack)
+    sim = Sim(outcomes, platform=moto_platform(moto), clock=clock, stack=moto.stack)
+    sim.worker.long = True
+    return sim
