@@ -18,6 +18,7 @@ from src.common.errors import JobRefused, Problem, bounded
 from src.common.fieldpath import shown
 from src.common.job_model import Job, OrderSpec
 from src.common.validation_rules import (
+    MAX_ORDERS,
     Nearest,
     RawOrder,
     graph_problems,
@@ -86,6 +87,9 @@ class _Made:
         for order in orders:
             if order.is_map:
                 yield from self._order(order)
+        given = raw.get("orders")
+        if isinstance(given, dict | list | tuple) and len(given) > MAX_ORDERS:
+            return  # how they hang together is told of all of them or not at all
         yield from presign_problems(raw.get("presign_expiry"), orders)
         yield from graph_problems(orders, self._nearest)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final
 
 from src.common import fieldpath, graph, keys
@@ -49,22 +50,21 @@ class Nearest:
 def raw_orders(raw: Mapping[Any, Any]) -> tuple[list[RawOrder], list[Problem]]:
     """Return the orders in order of appearance, and what is wrong with them as a whole.
 
-    Too many of them are not looked at one by one: a body can hold a million.
+    Of too many the first are returned, as many as a job may have: a body can hold a million.
     """
     orders: list[RawOrder] = []
     problems: list[Problem] = []
     given = raw.get("orders")
     entries: list[tuple[str, str | None, Any]] = []
+    if isinstance(given, dict | list | tuple) and not 1 <= len(given) <= MAX_ORDERS:
+        problems.append(Problem("orders", f"must hold 1 to {MAX_ORDERS} orders, got {len(given)}"))
     match given:
-        case dict() | list() | tuple() if not 1 <= len(given) <= MAX_ORDERS:
-            message = f"must hold 1 to {MAX_ORDERS} orders, got {len(given)}"
-            problems.append(Problem("orders", message))
         case dict():
-            entries = [
-                (fieldpath.key("orders", str(name)), str(name), e) for name, e in given.items()
-            ]
+            first = islice(given.items(), MAX_ORDERS)
+            entries = [(fieldpath.key("orders", str(name)), str(name), e) for name, e in first]
         case list() | tuple():
-            entries = [(fieldpath.item("orders", at), None, e) for at, e in enumerate(given)]
+            few = enumerate(given[:MAX_ORDERS])
+            entries = [(fieldpath.item("orders", at), None, e) for at, e in few]
         case None if "orders" not in raw:
             problems.append(Problem("orders", "is required"))
         case _:

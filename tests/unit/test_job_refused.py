@@ -199,6 +199,20 @@ def test_more_than_a_thousand_orders_are_refused() -> None:
     parse_job({"username": "ada", "orders": orders[:1000]})
 
 
+@pytest.mark.parametrize("as_map", [False, True])
+def test_of_too_many_orders_the_first_are_looked_at_each_by_itself(*, as_map: bool) -> None:
+    orders: Any = [{**ORDER, "order_name": f"o{at}"} for at in range(1002)]
+    orders[999] |= {"timeout": -1, "dependencies": ["o1001"]}
+    orders[1001] |= {"timeout": -1}
+    if as_map:
+        orders = {order["order_name"]: order for order in orders}
+
+    assert problems({"username": "ada", "orders": orders}) == {
+        "orders": "must hold 1 to 1000 orders, got 1002",
+        f"orders{'.o999' if as_map else '[999]'}.timeout": "must be greater than 0, got -1",
+    }
+
+
 def test_presign_expiry_is_measured_by_the_longest_timeout() -> None:
     orders = [ORDER, {**ORDER, "order_name": "b", "timeout": 9000, "use_lambda": False}]
 
@@ -415,9 +429,12 @@ def _kind(given: Any) -> str:
 
 
 def test_orders_beyond_the_limit_are_not_looked_at_one_by_one() -> None:
-    assert problems({"username": "ada", "orders": [{}] * 1001}) == {
-        "orders": "must hold 1 to 1000 orders, got 1001"
-    }
+    """A body of 4 MiB holds a million of them."""
+    found = problems({"username": "ada", "orders": [{}] * 1_000_000})
+
+    assert found["orders"] == "must hold 1 to 1000 orders, got 1000000"
+    assert "orders[999].cmds" in found
+    assert "orders[1000].cmds" not in found
 
 
 def test_answer_is_bounded_by_its_text_too() -> None:
